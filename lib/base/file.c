@@ -1,0 +1,281 @@
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/xalloc.h"
+
+/* How long a waiter for a lock sleeps between two looks, in nanoseconds. */
+#define LOCK_INTERVAL (10L * 1000 * 1000)
+#define READ_CHUNK (64u * 1024)
+
+double
+file_now(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+ssize_t
+file_read_some(int fd, void *bytes, size_t size)
+{
+	ssize_t n;
+
+	do
+		n = read(fd, bytes, size);
+	while (n == -1 && errno == EINTR);
+	return n;
+}
+
+int
+file_write_all(int fd, const void *bytes, size_t len)
+{
+	const char *next = bytes;
+
+	while (len > 0) {
+		ssize_t n = write(fd, next, len);
+
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1)
+			return -1;
+		next += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+static int
+read_all(int fd, const char *path, struct buf *out, struct error *err)
+{
+	for (;;) {
+		size_t left = out->max - out->len;
+		char *room =
+		    buf_room(out, left < READ_CHUNK ? left : READ_CHUNK);
+		char more;
+		ssize_t n;
+
+		if (left == 0)
+			n = file_read_some(fd, &more, 1);
+		else
+			n = file_read_some(
+			    fd, room, left < READ_CHUNK ? left : READ_CHUNK);
+		if (n == -1)
+			return error_set(err, EX_IOERR, "4.3.0",
+			    "cannot read '%s': %s", path, strerror(errno));
+		if (n == 0)
+			return 0;
+		if (left == 0)
+			return error_set(err, EX_DATAERR, "5.3.4",
+			    "'%s' is larger than %zu bytes", path, out->max);
+		buf_grown(out, (size_t)n);
+	}
+}
+
+static int
+open_regular(const char *path, struct stat *status, struct error *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int why;
+
+	if (fd == -1) {
+		why = errno;
+		error_set(err, EX_NOINPUT, "5.3.5", "cannot open '%s': %s",
+		    path, strerror(why));
+		errno = why;
+		return -1;
+	}
+	if (fstat(fd, status) == -1 || !S_ISREG(status->st_mode)) {
+		close(fd);
+		errno = EINVAL;
+		return error_set(err, EX_NOINPUT, "5.3.5",
+		    "'%s' is not a regular file", path);
+	}
+	return fd;
+}
+
+int
+file_read(const char *path, struct buf *out, struct error *err)
+{
+	struct stat status;
+	int fd = open_regular(path, &status, err);
+	int result;
+
+	if (fd == -1)
+		return -1;
+	result = read_all(fd, path, out, err);
+	close(fd);
+	return result;
+}
+
+static int
+check_secret(const char *path, const struct stat *status, bool group_may_read,
+    struct error *err)
+{
+	mode_t forbidden = group_may_read ? 0037 : 0077;
+
+	if (status->st_uid != geteuid() && status->st_uid != 0) {
+		error_set(err, EX_CONFIG, "5.3.5",
+		    "'%s' holds a secret and belongs to uid %ld, not to "
+		    "uid %ld or root",
+		    path, (long)status->st_uid, (long)geteuid());
+		return error_hint(err, "chown it to uid %ld", (long)geteuid());
+	}
+	if ((status->st_mode & forbidden) != 0) {
+		error_set(err, EX_CONFIG, "5.3.5",
+		    "'%s' holds a secret and others may read it (mode %04o)",
+		    path, (unsigned)(status->st_mode & 07777));
+		return error_hint(err, "run 'chmod %s %s'",
+		    group_may_read ? "640" : "600", path);
+	}
+	return 0;
+}
+
+int
+file_read_secret(
+    const char *path, bool group_may_read, struct buf *out, struct error *err)
+{
+	struct stat status;
+	int fd = open_regular(path, &status, err);
+	int result;
+
+	if (fd == -1)
+		return -1;
+	result = check_secret(path, &status, group_may_read, err);
+	if (result == 0)
+		result = read_all(fd, path, out, err);
+	close(fd);
+	return result;
+}
+
+/* The folder of 'path', to be freed. */
+static char *
+folder_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (slash == NULL)
+		return xstrdup(".");
+	return xstrndup(path, slash == path ? 1 : (size_t)(slash - path));
+}
+
+static int
+sync_folder_of(const char *path)
+{
+	char *folder = folder_of(path);
+	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int result = -1;
+
+	if (fd != -1) {
+		result = fsync(fd);
+		/* Some file systems have no fsync of folders. */
+		if (result == -1 && errno == EINVAL)
+			result = 0;
+		close(fd);
+	}
+	free(folder);
+	return result;
+}
+
+static int
+write_beside(int fd, const void *bytes, size_t len, mode_t mode)
+{
+	if (fchmod(fd, mode) == -1)
+		return -1;
+	if (file_write_all(fd, bytes, len) == -1)
+		return -1;
+	return fsync(fd);
+}
+
+int
+file_replace(const char *path, const void *bytes, size_t len, mode_t mode,
+    struct error *err)
+{
+	char *beside = xasprintf("%s.XXXXXX", path);
+	int fd = mkostemp(beside, O_CLOEXEC);
+	int why, result = -1;
+
+	if (fd == -1) {
+		error_set(err, EX_CANTCREAT, "4.3.0", "cannot create '%s': %s",
+		    beside, strerror(errno));
+		goto out;
+	}
+	if (write_beside(fd, bytes, len, mode) == -1 ||
+	    rename(beside, path) == -1) {
+		why = errno;
+		(void)unlink(beside);
+		error_set(err, EX_IOERR, "4.3.0", "cannot write '%s': %s", path,
+		    strerror(why));
+		goto out;
+	}
+	if (sync_folder_of(path) == -1) {
+		error_set(err, EX_IOERR, "4.3.0",
+		    "cannot write the folder of '%s': %s", path,
+		    strerror(errno));
+		goto out;
+	}
+	result = 0;
+out:
+	if (fd != -1)
+		close(fd);
+	free(beside);
+	return result;
+}
+
+int
+file_make_folder(const char *path, mode_t mode, struct error *err)
+{
+	char *copy = xstrdup(path);
+	char *slash = copy;
+	int result = 0;
+
+	while ((slash = strchr(slash + 1, '/')) != NULL) {
+		*slash = '\0';
+		if (mkdir(copy, 0755) == -1 && errno != EEXIST &&
+		    errno != EROFS && errno != EACCES)
+			break;
+		*slash = '/';
+	}
+	if (slash != NULL || (mkdir(path, mode) == -1 && errno != EEXIST))
+		result = error_set(err, EX_CANTCREAT, "4.3.0",
+		    "cannot make the folder '%s': %s", path, strerror(errno));
+	free(copy);
+	return result;
+}
+
+int
+file_lock(const char *path, double deadline, struct error *err)
+{
+	const struct timespec interval = { .tv_nsec = LOCK_INTERVAL };
+	int fd;
+
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd == -1)
+		return error_set(err, EX_CANTCREAT, "4.3.0",
+		    "cannot open the lock '%s': %s", path, strerror(errno));
+	while (flock(fd, LOCK_EX | LOCK_NB) == -1) {
+		int why = errno;
+
+		if (why == EINTR)
+			continue;
+		if (why != EWOULDBLOCK || file_now() >= deadline) {
+			close(fd);
+			return error_set(err, EX_TEMPFAIL, "4.3.0",
+			    "cannot lock '%s': %s", path,
+			    why == EWOULDBLOCK ? "another process holds it"
+					       : strerror(why));
+		}
+		(void)nanosleep(&interval, NULL);
+	}
+	return fd;
+}

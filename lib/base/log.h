@@ -1,0 +1,34 @@
+/* What the administrator reads afterwards: one line an event, to syslog
+ * (facility mail), to standard error or to a file that exists already.
+ *
+ * All text from outside passes through log_clean() before it meets a log or
+ * a terminal. A log that cannot be written stops no mail: failures here are
+ * silent. This module holds the one piece of global state of the programs.
+ */
+#ifndef LOG_H
+#define LOG_H
+
+#include <stddef.h>
+
+enum log_target {
+	LOG_TO_NOTHING,		/* until log_open() */
+	LOG_TO_SYSLOG,
+	LOG_TO_STDERR,
+	LOG_TO_FILE,
+};
+
+/* 'program' is kept by reference. 'path' is for LOG_TO_FILE: opened for
+ * append without creating it, and never through a link; if that fails, syslog
+ * is used instead. */
+void	log_open(enum log_target, const char *program, const char *path);
+
+/* priority: LOG_INFO, LOG_WARNING, LOG_ERR … of syslog(3). The line is cleaned as
+ * a whole and cut at 2 kB. */
+void	log_line(int priority, const char *format, ...)
+	    __attribute__((format(printf, 2, 3)));
+
+/* 'text' with control characters and what is not UTF-8 made visible, as
+ * stravis(3) does, cut to 'size' bytes with the NUL. Returns 'out'. */
+char	*log_clean(char *out, size_t size, const char *text);
+
+#endif

@@ -1,0 +1,58 @@
+/* What every program does first: find out with whose rights it runs, and
+ * leave nothing of the caller's in place that could steer it.
+ *
+ * startup_service() is for the programs with rights (submit, token, mailq).
+ * Where the program's file has a set-id bit, it runs as that file's owner,
+ * also when root started it, and then: descriptors 0 to 2 are open and all
+ * others closed, signals and mask are reset, SIGPIPE and SIGXFSZ ignored,
+ * timers stopped, the environment is empty, umask 077, the folder is /,
+ * resource limits are raised or found too low (EX_TEMPFAIL), the session is
+ * its own, no core is dumped and nobody but root can trace it, and real,
+ * effective and saved ids are all the service user's, so that the caller
+ * cannot send it signals. The caller's real uid is remembered.
+ *
+ * Started without set-id bits (a user's own copy, a container, a build
+ * tree) ids, environment and session stay the caller's.
+ *
+ * set_id_ignored: the file has the bit, but the kernel did not honour it
+ * (no_new_privs, nosuid, a user namespace) and we are not root. Whether that
+ * matters depends on whose the queue is: startup_ignored_error() words it.
+ */
+#ifndef STARTUP_H
+#define STARTUP_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct error;
+
+struct startup {
+	uid_t caller;		/* real uid of who started us */
+	gid_t caller_group;
+	bool service;		/* we run as a service user */
+	bool set_id_ignored;
+};
+
+/* Hygiene for a program with rights. EX_TEMPFAIL, EX_OSERR. */
+int	startup_service(struct startup *, struct error *);
+/* Hygiene for a program that has its caller's rights and no others:
+ * descriptors 0 to 2 are open, SIGPIPE is ignored, SIGCHLD is not. */
+void	startup_user(struct startup *);
+
+/* EX_TEMPFAIL, the sentence for set_id_ignored. Returns -1. */
+int	startup_ignored_error(struct error *);
+
+/* End the process after so many seconds, whatever happens (SIGALRM). */
+void	startup_deadline(unsigned seconds);
+
+/* Become this user for good (groups, gid, uid). As root; otherwise fine when
+ * we are that user already, else EX_NOPERM. EX_CONFIG: no such user. */
+int	startup_become(const char *user, struct error *);
+/* As root: give all rights up for those of nobody. Others: nothing. */
+int	startup_become_nobody(struct error *);
+
+/* Has the program at 'path' a set-id bit? Then we are on a system
+ * installation, and it will not listen to a caller's own configuration. */
+bool	startup_is_set_id(const char *path);
+
+#endif
