@@ -29,15 +29,17 @@ comma = ,
 # libbsd and inih everywhere; OpenSSL where SMTP or digests are; libcurl and
 # jansson for outpost and token alone.
 pkg = $(shell $(PKG_CONFIG) $(1) 2>/dev/null)
+CFLAGS_BASE := $(call pkg,--cflags libbsd-overlay)
+LIBS_BASE := $(call pkg,--libs libbsd-overlay inih)
+LIBS_SSL := $(call pkg,--libs openssl)
+LIBS_HTTP := $(call pkg,--libs libcurl jansson)
+LIBS_TEST := $(LIBS_BASE) $(LIBS_SSL) $(LIBS_HTTP) $(call pkg,--libs cmocka)
 CPPFLAGS_ALL = -Ilib -I. -include lib/base/banned.h -D_GNU_SOURCE \
 	-DLIBBSD_OPENBSD_VIS -DOUTPOST_VERSION='"$(VERSION)"' \
 	-DOUTPOST_LIBEXECDIR='"$(LIBEXECDIR)"' \
-	$(call pkg,--cflags libbsd-overlay) $(CPPFLAGS)
+	$(CFLAGS_BASE) $(CPPFLAGS)
 CFLAGS_ALL = -std=c11 $(WARN) $(HARDEN) $(SANFLAGS) $(CFLAGS) $(WERROR)
 LDFLAGS_ALL = $(HARDEN_LD) $(SANFLAGS) $(LDFLAGS)
-LIBS_BASE = $(call pkg,--libs libbsd-overlay inih)
-LIBS_SSL = $(call pkg,--libs openssl)
-LIBS_HTTP = $(call pkg,--libs libcurl jansson)
 
 LIB_SRC = $(wildcard lib/*/*.c)
 LIB_OBJ = $(LIB_SRC:%.c=$B/obj/%.o)
@@ -82,25 +84,65 @@ $B/obj/%.o: %.c $B/flags
 -include $(shell find $B -name '*.d' 2>/dev/null)
 
 # Tests, one program a file.
-TEST_LIBS = $(LIBS_BASE) $(LIBS_SSL) $(LIBS_HTTP) $(call pkg,--libs cmocka)
 UNIT = $(patsubst tests/unit/%.c,$B/unit/%,$(wildcard tests/unit/*.c))
 FUZZ = $(patsubst tests/fuzz/%.c,$B/fuzz/%,\
 	$(filter-out tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c)))
 $B/unit/%: $B/obj/tests/unit/%.o $B/liboutpost.a
 	@mkdir -p $(@D)
-	$(link) $(TEST_LIBS)
+	$(link) $(LIBS_TEST)
 $B/dialogue/play: $B/obj/tests/dialogue/play.o $B/liboutpost.a
 	@mkdir -p $(@D)
-	$(link) $(TEST_LIBS)
+	$(link) $(LIBS_TEST)
 $B/fuzz/%: $B/obj/tests/fuzz/%.o $B/obj/tests/fuzz/replay.o $B/liboutpost.a
 	@mkdir -p $(@D)
-	$(link) $(TEST_LIBS)
+	$(link) $(LIBS_TEST)
+$B/rows: $B/obj/tests/source/rows.o $B/liboutpost.a
+	$(link) $(LIBS_TEST)
 .PRECIOUS: $B/obj/%.o
 
-units: $(UNIT) $(FUZZ) $B/dialogue/play
+units: $(UNIT) $(FUZZ) $B/dialogue/play $B/rows
+
+# Each of these is enough by itself on a fresh Debian: what is missing is
+# installed first, and only then can make know the libraries' flags.
+test:
+	@tests/need build test
+	@$(MAKE) --no-print-directory test-run
+	@$(MAKE) --no-print-directory test-run SAN=1
+test-run: all units
+	tests/run $B
+demo:
+	@tests/need build demo
+	@$(MAKE) --no-print-directory -s all
+	@/usr/bin/python3 tests/demo.py $B
+bench:
+	@tests/need build bench
+	@$(MAKE) --no-print-directory -s all
+	/usr/bin/python3 tests/bench/send.py $B
+check: all
+	@tests/need check
+	tests/check
+
+# A target of clang's fuzzer, to be run by hand:
+#	make fuzz/address && build/fuzzer/address tests/fuzz/corpus/address
+fuzz/%:
+	@mkdir -p build/fuzzer
+	clang $(CPPFLAGS_ALL) -g -O1 -fsanitize=fuzzer,address,undefined \
+		-o build/fuzzer/$* tests/fuzz/$*.c $(LIB_SRC) $(LIBS_TEST)
+
+INSTALL = install
+install: all
+	$(INSTALL) -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin \
+		$(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(MANDIR)/man5 \
+		$(DESTDIR)$(MANDIR)/man8
+	$(INSTALL) -m 755 $B/sendmail $(DESTDIR)$(PREFIX)/sbin/sendmail
+	$(INSTALL) -m 755 $B/mailq $B/outpost $(DESTDIR)$(PREFIX)/bin
+	ln -sf ../sbin/sendmail $(DESTDIR)$(PREFIX)/bin/newaliases
+	$(INSTALL) -m 755 $B/submit $B/token $(DESTDIR)$(LIBEXECDIR)
+	$(INSTALL) -m 644 man/*.5 $(DESTDIR)$(MANDIR)/man5
+	$(INSTALL) -m 644 man/*.8 $(DESTDIR)$(MANDIR)/man8
 
 clean:
 	rm -rf build
 
 FORCE:
-.PHONY: all units clean FORCE
+.PHONY: all units test test-run demo bench check install clean FORCE

@@ -26,7 +26,7 @@ void
 buf_clear(struct buf *b)
 {
 	if (b->size > 0)
-		explicit_bzero(b->data, b->len);
+		explicit_bzero(b->data, b->len + 1);
 	b->len = 0;
 	b->full = false;
 }
@@ -124,7 +124,7 @@ int
 buf_splice(
     struct buf *b, size_t at, size_t old_len, const void *bytes, size_t len)
 {
-	size_t tail = b->len - at - old_len;
+	size_t tail = b->len - at - old_len, before = b->len;
 
 	if (len > old_len && buf_room(b, len - old_len) == NULL)
 		return -1;
@@ -134,6 +134,8 @@ buf_splice(
 	if (len > 0)
 		memcpy(b->data + at, bytes, len);
 	b->len = at + len + tail;
+	if (b->len < before)
+		explicit_bzero(b->data + b->len, before - b->len);
 	b->data[b->len] = '\0';
 	return 0;
 }

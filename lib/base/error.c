@@ -11,30 +11,43 @@ static const char *const class_names[] = {
 };
 #define CLASSES (sizeof(class_names) / sizeof(class_names[0]))
 
-/* Control characters become blanks; bytes over 127 stay, they may be UTF-8. */
+/* Control characters become blanks, those of UTF-8 (U+0080 to U+009F) too;
+ * other bytes over 127 stay. */
 static void
 replace_controls(char *text)
 {
-	for (; *text != '\0'; text++)
-		if ((unsigned char)*text < ' ' || *text == 0x7f)
-			*text = ' ';
+	for (unsigned char *p = (unsigned char *)text; *p != '\0'; p++)
+		if (*p < ' ' || *p == 0x7f)
+			*p = ' ';
+		else if (*p == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f)
+			p[0] = p[1] = ' ';
 }
 
-/* A cut in the middle of a UTF-8 character is moved before it. */
+/* Take off the UTF-8 character that a cut left without its end. */
+static void
+drop_half_character(char *text)
+{
+	size_t len = strlen(text);
+
+	for (size_t back = 1; back <= 3 && back <= len; back++) {
+		unsigned char c = (unsigned char)text[len - back];
+
+		if ((c & 0xc0) == 0x80)
+			continue;
+		if (c >= 0xc0 && back < (c < 0xe0 ? 2u : c < 0xf0 ? 3u : 4u))
+			text[len - back] = '\0';
+		return;
+	}
+}
+
+static void format_clean(char *out, size_t size, const char *format, va_list ap)
+    __attribute__((format(printf, 3, 0)));
+
 static void
 format_clean(char *out, size_t size, const char *format, va_list ap)
 {
-	int len = vsnprintf(out, size, format, ap);
-
-	if (len >= (int)size) {
-		size_t end = size - 1;
-
-		while (end > 0 && ((unsigned char)out[end - 1] & 0xc0) == 0x80)
-			end--;
-		if (end > 0 && ((unsigned char)out[end - 1] & 0x80) != 0)
-			end--;
-		out[end] = '\0';
-	}
+	if (vsnprintf(out, size, format, ap) >= (int)size)
+		drop_half_character(out);
 	replace_controls(out);
 }
 
@@ -48,19 +61,20 @@ int
 error_set(struct error *err, int exit_code, const char *status,
     const char *format, ...)
 {
-	char text[ERROR_TEXT_SIZE];
+	char text[ERROR_TEXT_SIZE], code[ERROR_STATUS_SIZE];
 	va_list ap;
 
 	if (err == NULL)
 		return -1;
-	/* Formatted first: the old sentence may be an argument. */
+	/* Formatted first: what stands in 'err' may be an argument. */
 	va_start(ap, format);
 	format_clean(text, sizeof(text), format, ap);
 	va_end(ap);
+	strlcpy(code, status, sizeof(code));
 	error_clear(err);
 	err->exit_code = exit_code;
-	err->class = status[0] == '4' ? ERROR_RETRY : ERROR_REFUSED;
-	strlcpy(err->status, status, sizeof(err->status));
+	err->class = code[0] == '4' ? ERROR_RETRY : ERROR_REFUSED;
+	strlcpy(err->status, code, sizeof(err->status));
 	strlcpy(err->text, text, sizeof(err->text));
 	return -1;
 }
@@ -102,9 +116,9 @@ error_prefix(struct error *err, const char *format, ...)
 	format_clean(prefix, sizeof(prefix), format, ap);
 	va_end(ap);
 	strlcpy(text, err->text, sizeof(text));
-	strlcpy(err->text, prefix, sizeof(err->text));
-	strlcat(err->text, ": ", sizeof(err->text));
-	strlcat(err->text, text, sizeof(err->text));
+	if (snprintf(err->text, sizeof(err->text), "%s: %s", prefix, text) >=
+	    (int)sizeof(err->text))
+		drop_half_character(err->text);
 	return -1;
 }
 

@@ -75,11 +75,27 @@ read_all(int fd, const char *path, struct buf *out, struct error *err)
 			    "cannot read '%s': %s", path, strerror(errno));
 		if (n == 0)
 			return 0;
-		if (left == 0)
+		if (left == 0) {
+			errno = EFBIG;
 			return error_set(err, EX_DATAERR, "5.3.4",
 			    "'%s' is larger than %zu bytes", path, out->max);
+		}
 		buf_grown(out, (size_t)n);
 	}
+}
+
+/* Append all of it or nothing, and close. */
+static int
+read_and_close(int fd, const char *path, struct buf *out, struct error *err)
+{
+	size_t start = out->len;
+	int result = read_all(fd, path, out, err), why = errno;
+
+	if (result == -1)
+		(void)buf_splice(out, start, out->len - start, NULL, 0);
+	close(fd);
+	errno = why;
+	return result;
 }
 
 static int
@@ -109,13 +125,10 @@ file_read(const char *path, struct buf *out, struct error *err)
 {
 	struct stat status;
 	int fd = open_regular(path, &status, err);
-	int result;
 
 	if (fd == -1)
 		return -1;
-	result = read_all(fd, path, out, err);
-	close(fd);
-	return result;
+	return read_and_close(fd, path, out, err);
 }
 
 static int
@@ -147,15 +160,15 @@ file_read_secret(
 {
 	struct stat status;
 	int fd = open_regular(path, &status, err);
-	int result;
 
 	if (fd == -1)
 		return -1;
-	result = check_secret(path, &status, group_may_read, err);
-	if (result == 0)
-		result = read_all(fd, path, out, err);
-	close(fd);
-	return result;
+	if (check_secret(path, &status, group_may_read, err) == -1) {
+		close(fd);
+		errno = EPERM;
+		return -1;
+	}
+	return read_and_close(fd, path, out, err);
 }
 
 /* The folder of 'path', to be freed. */
@@ -232,21 +245,44 @@ out:
 	return result;
 }
 
+/* mkdir(2) heeds the umask and makes no set-group-id folder. */
+static int
+make_one(const char *path, mode_t mode)
+{
+	struct stat status;
+	int fd, result;
+
+	if (mkdir(path, 0700) == -1) {
+		if (errno == EEXIST && stat(path, &status) == 0 &&
+		    !S_ISDIR(status.st_mode))
+			errno = ENOTDIR;
+		else if (errno == EEXIST)
+			return 0;
+		return -1;
+	}
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd == -1)
+		return -1;
+	result = fchmod(fd, mode);
+	close(fd);
+	return result;
+}
+
 int
 file_make_folder(const char *path, mode_t mode, struct error *err)
 {
 	char *copy = xstrdup(path);
-	char *slash = copy;
+	char *slash = copy + strspn(copy, "/");
 	int result = 0;
 
-	while ((slash = strchr(slash + 1, '/')) != NULL) {
+	while ((slash = strchr(slash, '/')) != NULL) {
 		*slash = '\0';
-		if (mkdir(copy, 0755) == -1 && errno != EEXIST &&
-		    errno != EROFS && errno != EACCES)
+		if (make_one(copy, 0755) == -1 && errno != EROFS &&
+		    errno != EACCES)
 			break;
-		*slash = '/';
+		*slash++ = '/';
 	}
-	if (slash != NULL || (mkdir(path, mode) == -1 && errno != EEXIST))
+	if (slash != NULL || make_one(path, mode) == -1)
 		result = error_set(err, EX_CANTCREAT, "4.3.0",
 		    "cannot make the folder '%s': %s", path, strerror(errno));
 	free(copy);

@@ -16,10 +16,11 @@
 struct buf;
 struct error;
 
-/* Append the whole of a regular file to 'out'. A file larger than out's
- * maximum is an error (EX_DATAERR), as is anything but a regular file
+/* Append the whole of a regular file to 'out', or nothing. A file larger than
+ * out's maximum is an error (EX_DATAERR), as is anything but a regular file
  * (EX_NOINPUT); it is opened without waiting (a FIFO does not hang us).
- * Where it is not there, errno is ENOENT afterwards and the error EX_NOINPUT. */
+ * Where it is not there, and then alone, errno is ENOENT afterwards and the
+ * error EX_NOINPUT. */
 int	file_read(const char *path, struct buf *out, struct error *);
 
 /* The same for a file that holds a secret: refused (EX_CONFIG, with a hint)
@@ -34,7 +35,8 @@ int	file_read_secret(const char *path, bool group_may_read,
 int	file_replace(const char *path, const void *bytes, size_t len,
 	    mode_t mode, struct error *);
 
-/* Make a folder and its missing parents (those 0755); there already: fine. */
+/* Make a folder and its missing parents (those 0755), with this mode whatever
+ * the umask; a folder that is there already is fine and left as it is. */
 int	file_make_folder(const char *path, mode_t mode, struct error *);
 
 /* Wait until 'deadline' (CLOCK_MONOTONIC seconds, see file_now()) for an

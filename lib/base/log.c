@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
@@ -92,13 +91,13 @@ log_clean(char *out, size_t size, const char *text)
 }
 
 static void
-write_line(const char *line, bool with_time)
+write_line(const char *line)
 {
 	char text[LINE_SIZE + 128], stamp[40] = "";
 	struct tm local;
 	time_t now = time(NULL);
 
-	if (with_time && localtime_r(&now, &local) != NULL)
+	if (localtime_r(&now, &local) != NULL)
 		strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S%z ", &local);
 	(void)snprintf(text, sizeof(text), "%s%s[%ld]: %s\n", stamp,
 	    state.program, (long)getpid(), line);
@@ -120,5 +119,5 @@ log_line(int priority, const char *format, ...)
 	if (state.target == LOG_TO_SYSLOG)
 		syslog(priority, "%s", clean);
 	else
-		write_line(clean, true);
+		write_line(clean);
 }

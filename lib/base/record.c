@@ -20,10 +20,8 @@ record_init(struct record *r)
 void
 record_release(struct record *r)
 {
-	for (size_t i = 0; i < r->count; i++)
-		explicit_bzero(r->fields[i].value, strlen(r->fields[i].value));
 	free(r->fields);
-	free(r->text);
+	freezero(r->text, r->text_len);
 	record_init(r);
 }
 
@@ -128,6 +126,7 @@ record_parse(struct record *r, const char *type, const char *text, size_t len,
 		    err, EX_DATAERR, "5.3.5", "record has a NUL or CR in it");
 	record_init(&parsed);
 	parsed.text = xstrndup(text, len);
+	parsed.text_len = len;
 	if (parse_lines(&parsed, type, err) == -1) {
 		record_release(&parsed);
 		return -1;

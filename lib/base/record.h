@@ -31,7 +31,8 @@ struct record {
 	struct record_field *fields;	/* in order */
 	size_t count;
 	size_t room;
-	char *text;			/* what a parsed record points into */
+	char *text;			/* what a parsed record points into … */
+	size_t text_len;		/* … and its length */
 };
 
 void	record_init(struct record *);

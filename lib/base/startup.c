@@ -77,20 +77,33 @@ stop_timers(void)
 	(void)setitimer(ITIMER_PROF, &off, NULL);
 }
 
-static int
-check_limits(struct error *err)
+#define LIMITS (sizeof(limits) / sizeof(limits[0]))
+
+/* First of all: without free numbers no descriptor could be opened. */
+static void
+raise_limits(void)
 {
 	const struct rlimit none = { 0, 0 };
 
 	(void)setrlimit(RLIMIT_CORE, &none);
-	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+	for (size_t i = 0; i < LIMITS; i++) {
 		struct rlimit limit;
 
 		if (getrlimit(limits[i].resource, &limit) == -1)
 			continue;
 		limit.rlim_cur = limit.rlim_max;
 		(void)setrlimit(limits[i].resource, &limit);
-		if (limit.rlim_max >= limits[i].least)
+	}
+}
+
+static int
+check_limits(struct error *err)
+{
+	for (size_t i = 0; i < LIMITS; i++) {
+		struct rlimit limit;
+
+		if (getrlimit(limits[i].resource, &limit) == -1 ||
+		    limit.rlim_cur >= limits[i].least)
 			continue;
 		error_set(err, EX_TEMPFAIL, "4.3.1",
 		    "the caller's limit on %s is too low to send mail with",
@@ -128,7 +141,9 @@ take_ids(uid_t uid, gid_t gid, struct error *err)
 {
 	uid_t real, effective, saved;
 
-	if ((geteuid() == 0 && setgroups(0, NULL) == -1) ||
+	/* Root started a set-id program: its groups can only be left as root. */
+	if ((getuid() == 0 && seteuid(0) == -1) ||
+	    (geteuid() == 0 && setgroups(0, NULL) == -1) ||
 	    setresgid(gid, gid, gid) == -1 || setresuid(uid, uid, uid) == -1)
 		return error_set(err, EX_OSERR, "4.3.0",
 		    "cannot become uid %ld: %s", (long)uid, strerror(errno));
@@ -142,6 +157,7 @@ take_ids(uid_t uid, gid_t gid, struct error *err)
 static int
 clean_service(uid_t uid, gid_t gid, struct error *err)
 {
+	raise_limits();
 	open_standard_descriptors();
 	closefrom(3);
 	reset_signals();
@@ -157,6 +173,21 @@ clean_service(uid_t uid, gid_t gid, struct error *err)
 	if (check_limits(err) == -1)
 		return -1;
 	return leave_session(err);
+}
+
+/* A service keeps its caller's group where it cannot have another, but not
+ * root's. */
+static gid_t
+service_group(const struct stat *self)
+{
+	const struct passwd *owner;
+
+	if ((self->st_mode & S_ISGID) != 0)
+		return self->st_gid;
+	if (getuid() != 0)
+		return getegid();
+	owner = getpwuid(self->st_uid);
+	return owner != NULL ? owner->pw_gid : NOBODY;
 }
 
 int
@@ -175,9 +206,7 @@ startup_service(struct startup *who, struct error *err)
 	if (has_bit && (self.st_uid == geteuid() || geteuid() == 0))
 		who->service = true;
 	if (who->service && has_bit)
-		return clean_service(self.st_uid,
-		    (self.st_mode & S_ISGID) != 0 ? self.st_gid : getegid(),
-		    err);
+		return clean_service(self.st_uid, service_group(&self), err);
 	if (who->service)
 		return clean_service(geteuid(), getegid(), err);
 	who->set_id_ignored = has_bit;
@@ -216,6 +245,13 @@ startup_ignored_error(struct error *err)
 void
 startup_deadline(unsigned seconds)
 {
+	sigset_t alarms;
+
+	/* A caller's ignored or blocked SIGALRM outlives execve(2). */
+	set_handler(SIGALRM, SIG_DFL);
+	sigemptyset(&alarms);
+	sigaddset(&alarms, SIGALRM);
+	(void)sigprocmask(SIG_UNBLOCK, &alarms, NULL);
 	(void)alarm(seconds);
 }
 

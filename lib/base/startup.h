@@ -9,7 +9,9 @@
  * resource limits are raised or found too low (EX_TEMPFAIL), the session is
  * its own, no core is dumped and nobody but root can trace it, and real,
  * effective and saved ids are all the service user's, so that the caller
- * cannot send it signals. The caller's real uid is remembered.
+ * cannot send it signals. The group is the file's where it has the set-group-id
+ * bit, else the service user's if root started it, else the caller's. The
+ * caller's real uid is remembered.
  *
  * Started without set-id bits (a user's own copy, a container, a build
  * tree) ids, environment and session stay the caller's.
