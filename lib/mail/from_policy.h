@@ -1,0 +1,46 @@
+/* From and Sender as the account may use them (DESIGN section 6): Exchange
+ * judges the header From after DATA and blocks mailboxes that repeat one they
+ * have no right to, so it is put right before sending.
+ *
+ * A From that is the account or listed in send_as stays byte for byte (but a
+ * name that strict servers refuse is put into quotes). Any other becomes the
+ * account's address: the display name is kept; a bare local user is shown as
+ * "root on web1", a foreign address without name as that address. The
+ * original value goes to X-Original-From, and to Reply-To if there is none
+ * and it is a real remote address. Several mailboxes or several From fields
+ * become one; all go to Reply-To. What cannot be parsed is replaced likewise.
+ * A Sender that is foreign becomes X-Original-Sender. Resent fields stay.
+ * Doing it twice changes nothing more.
+ */
+#ifndef FROM_POLICY_H
+#define FROM_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct error;
+struct header;
+
+struct from_policy {
+	const char *account;		/* mailbox that sends */
+	char *const *send_as;		/* addresses or patterns … */
+	size_t send_as_count;		/* … of the account's send_as */
+	bool reject;			/* foreign_from = reject */
+	const char *host;		/* this host's name */
+	/* Is that domain one of this host's? NULL: none is. */
+	bool (*is_local)(void *arg, const char *domain);
+	/* Did the server lately refuse that address as From (SendAsDenied)?
+	 * NULL: none. The account's own address is not asked for. */
+	bool (*is_denied)(void *arg, const char *address);
+	void *arg;			/* of both */
+};
+
+/* May this address stand in From, and in MAIL FROM? */
+bool	from_policy_allows(const struct from_policy *, const char *address);
+
+/* Apply it. With 'reject' a foreign From is EX_NOPERM 5.7.1 and the header
+ * unchanged. '*rewritten' (may be NULL) tells whether From was replaced. */
+int	from_policy_apply(const struct from_policy *, struct header *,
+	    bool *rewritten, struct error *);
+
+#endif
