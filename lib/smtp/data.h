@@ -1,0 +1,41 @@
+/* Message bytes to the bytes that follow DATA (RFC 5321 section 4.5.2), or
+ * BDAT, chunk by chunk.
+ *
+ * Content should have CRLF line ends already. A bare CR or LF becomes CRLF
+ * all the same: this is the last place before the wire, and a server that
+ * takes "LF . LF" for the end of the content would let its writer speak SMTP
+ * in our session. With dots stuffed, a dot at the start of a line is doubled.
+ *
+ *	struct data d;
+ *	data_init(&d, true);
+ *	while (… more …)
+ *		data_add(&d, bytes, len, &out);
+ *	data_end(&d, &out);
+ *
+ * A chunk may be cut anywhere. 'out' needs DATA_ROOM(len) bytes of room for a
+ * chunk; its 'full' tells if it had not.
+ */
+#ifndef DATA_H
+#define DATA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct buf;
+
+struct data {
+	char last;		/* the byte before; LF at the start */
+	bool stuff;		/* double dots, end with a lone one */
+};
+
+#define DATA_ROOM(len)	(2 * (len) + 8)	/* 'out' for a chunk of len bytes */
+
+/* 'stuff' for DATA, not for BDAT. */
+void	data_init(struct data *, bool stuff);
+/* Append the chunk as it goes on the wire. -1 when 'out' is full. */
+int	data_add(struct data *, const char *bytes, size_t len, struct buf *out);
+/* Append what ends the content: a CRLF if the last line has none, and with
+ * stuffing the lone dot. */
+int	data_end(struct data *, struct buf *out);
+
+#endif
