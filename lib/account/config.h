@@ -1,0 +1,121 @@
+/* outpost.conf as a checked value (DESIGN: outpost.conf(5) lists every key).
+ *
+ * The file is INI, read by inih through a reader of ours that refuses what
+ * inih would cut or misread. Every key is a row of one table: name, kind,
+ * default. An unknown key, section or value, a repeated key, and a secret
+ * written into the file are errors (EX_CONFIG) that name file and line and
+ * the nearest known name, and never quote the value.
+ *
+ *	struct config config;
+ *	config_init(&config);
+ *	if (config_load(&config, path, &err) == -1) …
+ *	config_release(&config);
+ *
+ * The config owns every string and account in it.
+ */
+#ifndef CONFIG_H
+#define CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/log.h"
+
+struct error;
+
+#define CONFIG_FILE_MAX		(1024u * 1024)	/* bytes */
+#define CONFIG_LINE_MAX		199u		/* bytes that inih keeps of a line */
+#define CONFIG_SECTION_MAX	49u		/* bytes that it keeps of a name */
+#define CONFIG_ACCOUNTS_MAX	1000u
+
+enum config_auth {
+	AUTH_LOGIN,		/* a person signs in; a refresh token is kept */
+	AUTH_SECRET,		/* client credentials with a client secret */
+	AUTH_CERTIFICATE,
+	AUTH_MANAGED_IDENTITY,
+	AUTH_WORKLOAD_IDENTITY,
+};
+
+enum foreign_from {
+	FOREIGN_FROM_REWRITE,
+	FOREIGN_FROM_REJECT,
+};
+
+/* A list of words from a comma-separated value. */
+struct config_list {
+	char **items;
+	size_t count;
+};
+
+struct account {
+	char *mailbox;			/* the section's name, an address */
+	char *cloud;			/* name of the preset */
+	char *tenant;
+	char *client_id;		/* NULL when not given */
+	int auth;			/* enum config_auth */
+	char *client_secret_file;	/* NULL … */
+	char *certificate;
+	char *key_file;
+	struct config_list senders;
+	struct config_list send_as;
+	int foreign_from;		/* enum foreign_from */
+	struct config_list users;
+	bool users_given;		/* the key stood in the file */
+	struct config_list token_users;
+	char *host;
+	long long port;
+	char *authority;		/* https://… without a final slash */
+	char *scope;			/* as asked for at the token endpoint */
+	char *ca_dir;			/* hashed folder; NULL when ca_file is used */
+	char *ca_file;
+	char *proxy;			/* "" for none */
+	long long connections;
+	long long rate_count;		/* messages … */
+	long long rate_seconds;		/* … in so many seconds */
+	long long daily;		/* recipients in 24 h */
+	long long max_size;		/* bytes */
+	long long max_recipients;	/* in a transaction */
+	bool chunking;
+	int line;			/* of the section's head, for messages */
+};
+
+struct config {
+	char *path;			/* of the file, for messages */
+	char *default_account;		/* address, NULL when not given */
+	char *admin;			/* NULL when not given */
+	char *aliases;
+	struct config_list domains;
+	int log_target;			/* enum log_target */
+	char *log_file;			/* for LOG_TO_FILE */
+	char *queue_dir;
+	char *state_dir;
+	long long patience;		/* seconds */
+	long long give_up;
+	long long keep_failed;
+	struct account *accounts;
+	size_t account_count;
+};
+
+void	config_init(struct config *);
+void	config_release(struct config *);
+
+/* Where the configuration is. 'option' (-C) or OUTPOST_CONFIG when they may
+ * be used, the caller's own ~/.config/outpost/outpost.conf if there is one
+ * and we run neither as root nor as a service, else the system's. Returns a
+ * string to be freed. */
+char	*config_find(const char *option, bool service);
+#define CONFIG_SYSTEM_PATH "/etc/outpost/outpost.conf"
+
+/* Read and check a file. EX_CONFIG, also when it cannot be read. */
+int	config_load(struct config *, const char *path, struct error *);
+/* The same from memory; 'path' is for messages and default folders. */
+int	config_parse(struct config *, const char *path, const char *text,
+	    size_t len, struct error *);
+
+/* The account of that mailbox (case-insensitive), or NULL. */
+const struct account *config_account(const struct config *,
+	    const char *mailbox);
+/* `default`, or the only account, or NULL. */
+const struct account *config_default_account(const struct config *);
+
+#endif
