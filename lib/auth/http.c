@@ -1,0 +1,307 @@
+#include "auth/http.h"
+
+#include <curl/curl.h>
+#include <sysexits.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/xalloc.h"
+
+struct http {
+	CURL *curl;
+	struct curl_slist *headers;
+	struct http_options options;
+};
+
+struct http *
+http_new(const struct http_options *options)
+{
+	struct http *http = xcalloc(1, sizeof(*http));
+
+	http->options = *options;
+	/* Counted by libcurl: http_free() gives it back. */
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) == 0)
+		http->curl = curl_easy_init();
+	/* libcurl would wait a second for a 100 that Entra never sends. */
+	http->headers = curl_slist_append(NULL, "Expect:");
+	http->headers =
+	    curl_slist_append(http->headers, "Accept: application/json");
+	return http;
+}
+
+void
+http_free(struct http *http)
+{
+	if (http == NULL)
+		return;
+	curl_slist_free_all(http->headers);
+	curl_easy_cleanup(http->curl);
+	curl_global_cleanup();
+	free(http);
+}
+
+void
+http_form_init(struct http_form *form)
+{
+	buf_init(&form->body, HTTP_FORM_MAX);
+}
+
+void
+http_form_release(struct http_form *form)
+{
+	buf_release(&form->body);
+}
+
+/* RFC 3986 section 2.3, without regard to the locale. */
+static bool
+is_unreserved(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	       (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' ||
+	       c == '~';
+}
+
+void
+http_encode(struct buf *out, const char *text)
+{
+	for (; *text != '\0'; text++) {
+		if (is_unreserved(*text))
+			buf_addc(out, *text);
+		else
+			buf_addf(out, "%%%02X", (unsigned char)*text);
+	}
+}
+
+void
+http_form_add(struct http_form *form, const char *name, const char *value)
+{
+	if (form->body.len > 0)
+		buf_addc(&form->body, '&');
+	http_encode(&form->body, name);
+	buf_addc(&form->body, '=');
+	http_encode(&form->body, value);
+}
+
+void
+http_response_init(struct http_response *response)
+{
+	*response = (struct http_response){ .status = 0 };
+	buf_init(&response->body, HTTP_BODY_MAX);
+}
+
+void
+http_response_release(struct http_response *response)
+{
+	buf_release(&response->body);
+	http_response_init(response);
+}
+
+char *
+http_host(char out[HTTP_HOST_SIZE], const char *url)
+{
+	const char *start = strstr(url, "://");
+	size_t len;
+
+	start = start == NULL ? url : start + 3;
+	len = strcspn(start, "/?#");
+	if (len >= HTTP_HOST_SIZE)
+		len = HTTP_HOST_SIZE - 1;
+	memcpy(out, start, len);
+	out[len] = '\0';
+	return out;
+}
+
+static size_t
+take_body(char *bytes, size_t size, size_t count, void *data)
+{
+	struct buf *body = data;
+
+	if (buf_add(body, bytes, size * count) == -1)
+		return 0;
+	return size * count;
+}
+
+/* The given store and no other: unset, libcurl would read the bundle that it
+ * was built with as well. */
+static void
+set_trust(CURL *curl, const struct http_options *options)
+{
+	const char *dir = options->ca_dir, *file = options->ca_file;
+
+	if (dir == NULL && file == NULL)
+		return;
+	curl_easy_setopt(curl, CURLOPT_CAPATH, dir);
+	curl_easy_setopt(curl, CURLOPT_CAINFO, file);
+	curl_easy_setopt(curl, CURLOPT_PROXY_CAPATH, dir);
+	curl_easy_setopt(curl, CURLOPT_PROXY_CAINFO, file);
+}
+
+static void
+set_rules(CURL *curl, const struct http_options *options)
+{
+	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https");
+	curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
+	curl_easy_setopt(curl, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+	curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
+	curl_easy_setopt(
+	    curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L);
+	curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L);
+	curl_easy_setopt(curl, CURLOPT_PROXY_SSL_VERIFYPEER, 1L);
+	curl_easy_setopt(curl, CURLOPT_PROXY_SSL_VERIFYHOST, 2L);
+	curl_easy_setopt(curl, CURLOPT_USERAGENT, "Outpost/" OUTPOST_VERSION);
+	set_trust(curl, options);
+	if (options->proxy != NULL && *options->proxy != '\0')
+		curl_easy_setopt(curl, CURLOPT_PROXY, options->proxy);
+}
+
+static int
+untrusted(const struct http *http, const char *host, const char *why,
+    struct error *err)
+{
+	const char *store = http->options.ca_dir != NULL
+				? http->options.ca_dir
+				: http->options.ca_file;
+
+	error_set(err, EX_CONFIG, "4.7.5", "cannot trust '%s': %s", host, why);
+	error_hint(err,
+	    "check this machine's clock and the certificates in '%s' (package "
+	    "ca-certificates); where a proxy opens TLS, give its certificate "
+	    "with ca_dir or ca_file",
+	    store == NULL ? "the system's store" : store);
+	return error_class_set(err, ERROR_HOLD, 0);
+}
+
+static int
+bad_settings(const char *host, const char *why, struct error *err)
+{
+	error_set(err, EX_CONFIG, "4.3.5", "cannot ask '%s': %s", host, why);
+	error_hint(err, "check authority, proxy, ca_dir and ca_file in "
+			"outpost.conf");
+	return error_class_set(err, ERROR_HOLD, 0);
+}
+
+static int
+unreachable(
+    const char *status, const char *host, const char *why, struct error *err)
+{
+	error_set(err, EX_TEMPFAIL, status, "cannot reach '%s': %s", host, why);
+	return error_hint(err,
+	    "check name service, network and firewall (TCP 443), and whether a "
+	    "proxy is needed");
+}
+
+static int
+foreign(const char *host, const char *what, struct error *err)
+{
+	error_set(
+	    err, EX_TEMPFAIL, "4.4.0", "the answer of '%s' %s", host, what);
+	return error_hint(err,
+	    "a proxy, captive portal or firewall may answer in its place; see "
+	    "what a browser on this machine gets from https://%s/",
+	    host);
+}
+
+/* libcurl's sentences name hosts and certificates, nothing that was sent. */
+static int
+judge(const struct http *http, CURLcode code, const char *detail,
+    const char *host, struct error *err)
+{
+	const char *why = *detail != '\0' ? detail : curl_easy_strerror(code);
+
+	switch (code) {
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_SSL_ISSUER_ERROR:
+	case CURLE_SSL_INVALIDCERTSTATUS:
+		return untrusted(http, host, why, err);
+	case CURLE_SSL_CACERT_BADFILE:
+	case CURLE_URL_MALFORMAT:
+	case CURLE_COULDNT_RESOLVE_PROXY:
+		return bad_settings(host, why, err);
+	case CURLE_COULDNT_RESOLVE_HOST:
+		return unreachable("4.4.3", host, why, err);
+	case CURLE_UNSUPPORTED_PROTOCOL:
+	case CURLE_WEIRD_SERVER_REPLY:
+		return foreign(host, "is not HTTP", err);
+	case CURLE_WRITE_ERROR:
+		return foreign(host, "is too long", err);
+	case CURLE_COULDNT_CONNECT:
+		return unreachable("4.4.1", host, why, err);
+	default:
+		return unreachable("4.4.2", host, why, err);
+	}
+}
+
+static void
+read_headers(CURL *curl, struct http_response *response)
+{
+	struct curl_header *date;
+	char *type = NULL;
+	curl_off_t wait = 0;
+
+	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &response->status);
+	curl_easy_getinfo(curl, CURLINFO_CONTENT_TYPE, &type);
+	curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &wait);
+	strlcpy(
+	    response->type, type == NULL ? "" : type, sizeof(response->type));
+	if (wait > HTTP_RETRY_AFTER_MAX)
+		wait = HTTP_RETRY_AFTER_MAX;
+	response->retry_after = wait > 0 ? (unsigned)wait : 0;
+	if (curl_easy_header(curl, "Date", 0, CURLH_HEADER, -1, &date) ==
+	    CURLHE_OK)
+		response->date = curl_getdate(date->value, NULL);
+	if (response->date == -1)
+		response->date = 0;
+}
+
+/* Milliseconds for one request. */
+static long
+time_allowed(double deadline)
+{
+	double left = deadline - file_now();
+
+	if (left > HTTP_REQUEST_SECONDS)
+		left = HTTP_REQUEST_SECONDS;
+	return left < 0.001 ? 1 : (long)(left * 1000);
+}
+
+int
+http_post(struct http *http, const char *url, const struct http_form *form,
+    double deadline, struct http_response *response, struct error *err)
+{
+	char host[HTTP_HOST_SIZE], detail[CURL_ERROR_SIZE] = "";
+	CURL *curl = http->curl;
+	CURLcode code;
+
+	http_host(host, url);
+	if (curl == NULL)
+		return error_set(
+		    err, EX_SOFTWARE, "4.3.0", "libcurl cannot be started");
+	if (strncasecmp(url, "https://", 8) != 0)
+		return bad_settings(host, "authority is not https", err);
+	if (form->body.full)
+		return error_set(err, EX_DATAERR, "4.3.0",
+		    "the request to '%s' is over %u bytes", host,
+		    HTTP_FORM_MAX);
+	http_response_release(response);
+	curl_easy_reset(curl);
+	set_rules(curl, &http->options);
+	curl_easy_setopt(curl, CURLOPT_URL, url);
+	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, http->headers);
+	curl_easy_setopt(curl, CURLOPT_POSTFIELDS, form->body.data);
+	curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)form->body.len);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
+	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &response->body);
+	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, detail);
+	curl_easy_setopt(
+	    curl, CURLOPT_CONNECTTIMEOUT, (long)HTTP_CONNECT_SECONDS);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, time_allowed(deadline));
+	code = curl_easy_perform(curl);
+	/* It points into this frame. */
+	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, NULL);
+	if (code != CURLE_OK)
+		return judge(http, code, detail, host, err);
+	read_headers(curl, response);
+	return 0;
+}

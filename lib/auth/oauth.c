@@ -1,0 +1,355 @@
+#include "auth/oauth.h"
+
+#include <stdint.h>
+#include <sysexits.h>
+#include <syslog.h>
+#include <time.h>
+
+#include "account/config.h"
+#include "auth/http.h"
+#include "auth/oauth_error.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+
+#define GRANT_DEVICE "urn:ietf:params:oauth:grant-type:device_code"
+#define URL_MAX 4096u
+#define CLOCK_TOLERANCE 300  /* seconds; assertions break beyond */
+#define THROTTLED_DEFAULT 60 /* seconds, where 429 names none */
+
+/* One request and what became of it. Of 'token' and 'device' the one that
+ * the answer should hold is set. */
+struct exchange {
+	struct buf url;
+	char host[HTTP_HOST_SIZE];
+	struct http_form form;
+	const char *sent; /* the credential in the form, or NULL */
+	struct oauth_token *token;
+	struct oauth_device *device;
+	struct oauth_failure failure; /* what was refused last */
+};
+
+static void
+exchange_init(
+    struct exchange *x, const struct account *account, const char *endpoint)
+{
+	*x = (struct exchange){ .sent = NULL };
+	buf_init(&x->url, URL_MAX);
+	buf_adds(&x->url, account->authority);
+	buf_addc(&x->url, '/');
+	http_encode(&x->url, account->tenant);
+	buf_addf(&x->url, "/oauth2/v2.0/%s", endpoint);
+	http_host(x->host, x->url.data);
+	http_form_init(&x->form);
+	http_form_add(&x->form, "client_id", account->client_id);
+}
+
+static void
+exchange_release(struct exchange *x)
+{
+	buf_release(&x->url);
+	http_form_release(&x->form);
+}
+
+static void
+warn_of_clock(const struct exchange *x, const struct http_response *response)
+{
+	long long ahead = (long long)time(NULL) - (long long)response->date;
+
+	if (response->date == 0 ||
+	    (ahead <= CLOCK_TOLERANCE && ahead >= -CLOCK_TOLERANCE))
+		return;
+	log_line(LOG_WARNING,
+	    "this machine's clock is %lld seconds %s that of %s",
+	    ahead < 0 ? -ahead : ahead, ahead < 0 ? "behind" : "ahead of",
+	    x->host);
+}
+
+/* With the values that Microsoft's support asks for. A device sign-in that
+ * is pending is no refusal. */
+static void
+log_refusal(const struct oauth *oauth, const struct exchange *x, long status)
+{
+	const struct oauth_failure *f = &x->failure;
+
+	if (oauth_error_find(f, status)->steers)
+		return;
+	log_line(LOG_NOTICE,
+	    "token request: account=<%s>, host=%s, http=%ld, error=%s, "
+	    "code=%lld, trace=%s, correlation=%s",
+	    oauth->account->mailbox, x->host, status, f->error,
+	    f->code_count > 0 ? f->codes[0] : 0, f->trace_id,
+	    f->correlation_id);
+}
+
+/* An answer that is none of the token endpoint's: a proxy's page, a
+ * redirect to a portal, a load balancer's 503. */
+static int
+foreign_answer(const struct http_response *response, struct error *err)
+{
+	unsigned wait = response->retry_after;
+
+	if (*response->type == '\0')
+		error_prefix(err, "HTTP %ld", response->status);
+	else
+		error_prefix(
+		    err, "HTTP %ld (%s)", response->status, response->type);
+	if (response->status == 429 && wait == 0)
+		wait = THROTTLED_DEFAULT;
+	if (wait > OAUTH_RETRY_AFTER_MAX)
+		wait = OAUTH_RETRY_AFTER_MAX;
+	if (wait > 0)
+		error_class_set(err, ERROR_THROTTLED, wait);
+	return -1;
+}
+
+static int
+judge_failure(const struct oauth *oauth, struct exchange *x,
+    const struct http_response *response, struct error *err)
+{
+	unsigned wait = response->retry_after;
+
+	if (oauth_response_failure(&x->failure, response->body.data,
+		response->body.len, x->sent, x->host, err) == -1)
+		return foreign_answer(response, err);
+	log_refusal(oauth, x, response->status);
+	if (wait > OAUTH_RETRY_AFTER_MAX)
+		wait = OAUTH_RETRY_AFTER_MAX;
+	return oauth_error_judge(&x->failure, response->status, wait,
+	    oauth->account->mailbox, x->host, err);
+}
+
+static int
+try_once(
+    struct oauth *oauth, struct exchange *x, double deadline, struct error *err)
+{
+	struct http_response response;
+	const struct buf *body = &response.body;
+	int result = -1;
+
+	x->failure = (struct oauth_failure){ .code_count = 0 };
+	http_response_init(&response);
+	if (http_post(oauth->http, x->url.data, &x->form, deadline, &response,
+		err) == -1)
+		goto out;
+	warn_of_clock(x, &response);
+	if (response.status != 200) {
+		judge_failure(oauth, x, &response, err);
+		goto out;
+	}
+	if (x->token != NULL)
+		result = oauth_response_token(
+		    x->token, body->data, body->len, x->host, err);
+	else
+		result = oauth_response_device(
+		    x->device, body->data, body->len, x->host, err);
+out:
+	http_response_release(&response);
+	return result;
+}
+
+double
+oauth_pause(int next, const struct error *err, double left, double random)
+{
+	double pause = OAUTH_PAUSE;
+
+	if (next > OAUTH_TRIES)
+		return -1;
+	if (err->class == ERROR_THROTTLED) {
+		pause = err->retry_after;
+	} else if (err->class == ERROR_RETRY) {
+		for (int i = 2; i < next; i++)
+			pause *= 2;
+		pause *= 0.75 + random / 2;
+	} else {
+		return -1;
+	}
+	return pause < left ? pause : -1;
+}
+
+static void
+sleep_for(double seconds)
+{
+	struct timespec pause = { .tv_sec = (time_t)seconds };
+
+	pause.tv_nsec = (long)((seconds - (double)pause.tv_sec) * 1e9);
+	(void)nanosleep(&pause, NULL);
+}
+
+static int
+try_on(
+    struct oauth *oauth, struct exchange *x, double deadline, struct error *err)
+{
+	struct error why;
+	double pause;
+
+	for (int next = 2; try_once(oauth, x, deadline, &why) == -1; next++) {
+		pause = oauth_pause(next, &why, deadline - file_now(),
+		    (double)arc4random() / UINT32_MAX);
+		if (pause < 0) {
+			*err = why;
+			return -1;
+		}
+		sleep_for(pause);
+	}
+	return 0;
+}
+
+int
+oauth_refresh(struct oauth *oauth, const char *refresh_token, double deadline,
+    struct oauth_token *token, struct error *err)
+{
+	struct exchange x;
+	int result;
+
+	exchange_init(&x, oauth->account, "token");
+	http_form_add(&x.form, "grant_type", "refresh_token");
+	http_form_add(&x.form, "refresh_token", refresh_token);
+	http_form_add(&x.form, "scope", oauth->account->scope);
+	x.sent = refresh_token;
+	x.token = token;
+	result = try_on(oauth, &x, deadline, err);
+	exchange_release(&x);
+	return result;
+}
+
+/* A token for an application by itself belongs to one tenant. */
+static int
+check_tenant(const struct account *account, struct error *err)
+{
+	static const char *const shared[] = { "common", "organizations",
+		"consumers" };
+
+	for (size_t i = 0; i < sizeof(shared) / sizeof(shared[0]); i++) {
+		if (strcasecmp(account->tenant, shared[i]) != 0)
+			continue;
+		error_set(err, EX_CONFIG, "4.3.5",
+		    "[%s] has tenant = %s and an application's credential",
+		    account->mailbox, shared[i]);
+		error_hint(err, "set tenant to the organization's id or "
+				"domain; consumer mailboxes need auth = login");
+		return error_class_set(err, ERROR_HOLD, 0);
+	}
+	return 0;
+}
+
+int
+oauth_client_secret(struct oauth *oauth, const char *secret, double deadline,
+    struct oauth_token *token, struct error *err)
+{
+	struct exchange x;
+	int result;
+
+	if (check_tenant(oauth->account, err) == -1)
+		return -1;
+	exchange_init(&x, oauth->account, "token");
+	http_form_add(&x.form, "grant_type", "client_credentials");
+	http_form_add(&x.form, "client_secret", secret);
+	http_form_add(&x.form, "scope", oauth->account->scope);
+	x.sent = secret;
+	x.token = token;
+	result = try_on(oauth, &x, deadline, err);
+	exchange_release(&x);
+	return result;
+}
+
+int
+oauth_device_start(struct oauth *oauth, double deadline,
+    struct oauth_device *device, struct error *err)
+{
+	struct exchange x;
+	int result;
+
+	exchange_init(&x, oauth->account, "devicecode");
+	http_form_add(&x.form, "scope", oauth->account->scope);
+	x.device = device;
+	result = try_on(oauth, &x, deadline, err);
+	exchange_release(&x);
+	return result;
+}
+
+int
+oauth_device_poll(struct oauth *oauth, const char *device_code, double deadline,
+    struct oauth_token *token, enum oauth_poll *state, struct error *err)
+{
+	struct exchange x;
+	int result;
+
+	exchange_init(&x, oauth->account, "token");
+	http_form_add(&x.form, "grant_type", GRANT_DEVICE);
+	http_form_add(&x.form, "device_code", device_code);
+	x.sent = device_code;
+	x.token = token;
+	result = try_once(oauth, &x, deadline, err);
+	if (result == 0) {
+		*state = OAUTH_POLL_DONE;
+	} else if (strcmp(x.failure.error, "authorization_pending") == 0) {
+		*state = OAUTH_POLL_PENDING;
+		result = 0;
+	} else if (strcmp(x.failure.error, "slow_down") == 0) {
+		*state = OAUTH_POLL_SLOW_DOWN;
+		result = 0;
+	}
+	exchange_release(&x);
+	return result;
+}
+
+/* What follows the resource in a scope: granted ones may name it otherwise
+ * (outlook.office.com, outlook.office365.com). */
+static const char *
+permission_of(const char *scope, size_t len)
+{
+	for (size_t i = len; i > 0; i--)
+		if (scope[i - 1] == '/')
+			return scope + i;
+	return scope;
+}
+
+static bool
+is_granted(const char *permission, size_t len, const char *granted)
+{
+	while (*(granted += strspn(granted, " ")) != '\0') {
+		size_t word = strcspn(granted, " ");
+		const char *has = permission_of(granted, word);
+
+		if ((size_t)(granted + word - has) == len &&
+		    strncasecmp(has, permission, len) == 0)
+			return true;
+		granted += word;
+	}
+	return false;
+}
+
+/* No permission of the resource: about the sign-in, or "all that is there". */
+static bool
+is_special(const char *permission, size_t len)
+{
+	static const char *const words[] = { "offline_access", "openid",
+		"profile", "email", ".default" };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strlen(words[i]) == len &&
+		    strncasecmp(permission, words[i], len) == 0)
+			return true;
+	return false;
+}
+
+bool
+oauth_scope_missing(
+    const char *asked, const char *granted, char out[OAUTH_WORD_SIZE])
+{
+	if (granted[strspn(granted, " ")] == '\0')
+		return false;
+	while (*(asked += strspn(asked, " ")) != '\0') {
+		size_t word = strcspn(asked, " ");
+		const char *want = permission_of(asked, word);
+		size_t len = (size_t)(asked + word - want);
+
+		if (!is_special(want, len) && !is_granted(want, len, granted)) {
+			snprintf(out, OAUTH_WORD_SIZE, "%.*s", (int)len, want);
+			return true;
+		}
+		asked += word;
+	}
+	return false;
+}

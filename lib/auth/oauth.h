@@ -1,0 +1,67 @@
+/* Tokens from Microsoft Entra: builds the request of each grant, sends it,
+ * judges the answer (RFC 6749, RFC 8628; MICROSOFT.md 4.1 to 4.5).
+ *
+ * Network failures and what Entra calls temporary are tried OAUTH_TRIES
+ * times within the deadline, with growing pauses; a Retry-After is obeyed:
+ * waited for where the deadline allows, else returned as ERROR_THROTTLED with
+ * the seconds. Nothing here reads or writes a file: credentials come in and
+ * tokens go out by value.
+ *
+ *	struct oauth oauth = { .http = http, .account = account };
+ *	if (oauth_refresh(&oauth, refresh_token, deadline, &token, &err) …
+ */
+#ifndef OAUTH_H
+#define OAUTH_H
+
+#include <stdbool.h>
+
+#include "auth/oauth_response.h"
+
+struct account;
+struct error;
+struct http;
+
+#define OAUTH_TRIES		3
+#define OAUTH_PAUSE		1.0	/* seconds before the second try */
+#define OAUTH_RETRY_AFTER_MAX	3600u	/* seconds; more counts as that */
+#define OAUTH_SLOW_DOWN		5	/* seconds more (RFC 8628 3.5) */
+
+struct oauth {
+	struct http *http;
+	const struct account *account;
+};
+
+enum oauth_poll {
+	OAUTH_POLL_DONE,	/* the token is there */
+	OAUTH_POLL_PENDING,	/* ask again after the interval */
+	OAUTH_POLL_SLOW_DOWN,	/* the same, and the interval grows */
+};
+
+/* Grant refresh_token (RFC 6749 section 6). */
+int	oauth_refresh(struct oauth *, const char *refresh_token,
+	    double deadline, struct oauth_token *, struct error *);
+/* Grant client_credentials with a secret (section 4.4). */
+int	oauth_client_secret(struct oauth *, const char *secret,
+	    double deadline, struct oauth_token *, struct error *);
+
+/* Device sign-in (RFC 8628): begin; then one poll at a time, the caller
+ * waiting 'interval' seconds between them. oauth_device_poll() says in 'state'
+ * how it stands; declined and expired are errors. */
+int	oauth_device_start(struct oauth *, double deadline,
+	    struct oauth_device *, struct error *);
+int	oauth_device_poll(struct oauth *, const char *device_code,
+	    double deadline, struct oauth_token *, enum oauth_poll *state,
+	    struct error *);
+
+/* Seconds to wait before try number 'next' (2 …) after this error, or -1
+ * when it is not to be tried again: too many, another class, or past the
+ * 'left' seconds. 'random' is 0 … 1. */
+double	oauth_pause(int next, const struct error *, double left,
+	    double random);
+
+/* Was less granted than asked for? The first permission that is missing,
+ * copied to 'out', and true. */
+bool	oauth_scope_missing(const char *asked, const char *granted,
+	    char out[OAUTH_WORD_SIZE]);
+
+#endif

@@ -1,0 +1,99 @@
+/* What the token endpoint says: the one door to jansson. Pure: bytes in,
+ * values or an error out.
+ *
+ * Answers come from outside and may be anything: a proxy's HTML, half a
+ * JSON, deep nesting, numbers as strings. Wrong types, missing fields,
+ * repeated keys, NULs, and values over their caps are errors (EX_TEMPFAIL:
+ * what stands between us and Microsoft heals or is mended) that name the
+ * host, and never quote the body.
+ *
+ *	struct oauth_token token;
+ *	oauth_token_init(&token);
+ *	if (status == 200)
+ *		r = oauth_response_token(&token, body, len, host, &err);
+ *	else
+ *		r = oauth_response_failure(&failure, body, len, sent, host,
+ *		    &err);
+ *	oauth_token_release(&token);
+ */
+#ifndef OAUTH_RESPONSE_H
+#define OAUTH_RESPONSE_H
+
+#include <stddef.h>
+
+#include "base/buf.h"
+
+struct error;
+
+#define OAUTH_TOKEN_MAX		(16u * 1024)	/* bytes of any token or code */
+#define OAUTH_SCOPE_MAX		4096u
+#define OAUTH_LIFETIME_MAX	(7 * 86400)	/* seconds; more is cut */
+#define OAUTH_DEPTH_MAX		64u		/* JSON in JSON */
+#define OAUTH_CODES_MAX		8u		/* of error_codes */
+#define OAUTH_DESCRIPTION_SIZE	512u
+#define OAUTH_WORD_SIZE		80u
+
+/* RFC 6749 section 5.1. All buffers are wiped on release. */
+struct oauth_token {
+	struct buf access_token;
+	struct buf refresh_token;	/* empty when none was given */
+	struct buf scope;		/* empty when it is as asked for */
+	long long expires_in;		/* seconds, 1 … OAUTH_LIFETIME_MAX */
+	long long refresh_in;		/* seconds, 0 when not given */
+};
+
+/* RFC 8628 section 3.2. The two texts that a person reads are printable
+ * ASCII, and the address begins with https://. */
+struct oauth_device {
+	struct buf device_code;
+	char user_code[OAUTH_WORD_SIZE];
+	char uri[OAUTH_DESCRIPTION_SIZE];
+	long long expires_in;		/* seconds */
+	long long interval;		/* seconds between polls */
+};
+
+/* RFC 6749 section 5.2, with what Entra adds. Texts are "" when not given. */
+struct oauth_failure {
+	char error[OAUTH_WORD_SIZE];
+	char suberror[OAUTH_WORD_SIZE];
+	long long codes[OAUTH_CODES_MAX];	/* AADSTS numbers */
+	size_t code_count;
+	char description[OAUTH_DESCRIPTION_SIZE]; /* first line, redacted */
+	char trace_id[OAUTH_WORD_SIZE];
+	char correlation_id[OAUTH_WORD_SIZE];
+};
+
+/* What a token says about itself (MICROSOFT.md 4.11), for advice alone:
+ * nothing is verified, and a token that says nothing is as good. */
+struct oauth_claims {
+	char user[OAUTH_DESCRIPTION_SIZE];	/* upn, else unique_name */
+	char audience[OAUTH_DESCRIPTION_SIZE];
+	char scopes[OAUTH_DESCRIPTION_SIZE];	/* scp, delegated */
+	char roles[OAUTH_DESCRIPTION_SIZE];	/* of applications */
+};
+
+void	oauth_token_init(struct oauth_token *);
+void	oauth_token_release(struct oauth_token *);
+void	oauth_device_init(struct oauth_device *);
+void	oauth_device_release(struct oauth_device *);
+
+int	oauth_response_token(struct oauth_token *, const char *body,
+	    size_t len, const char *host, struct error *);
+int	oauth_response_device(struct oauth_device *, const char *body,
+	    size_t len, const char *host, struct error *);
+/* 'sent' is the credential of the request, or NULL: where the description
+ * echoes it, it is cut out, as is all that looks like a token. */
+int	oauth_response_failure(struct oauth_failure *, const char *body,
+	    size_t len, const char *sent, const char *host, struct error *);
+
+/* The claims of a JWT; -1 where the token is none (consumer tokens are
+ * opaque). */
+int	oauth_response_claims(struct oauth_claims *, const char *token,
+	    size_t len);
+
+/* 'text' up to its first line end, without 'sent' and without what looks
+ * like a token: "<redacted>" stands in their place. Returns 'out'. */
+char	*oauth_redact(char *out, size_t size, const char *text,
+	    const char *sent);
+
+#endif

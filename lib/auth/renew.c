@@ -1,0 +1,357 @@
+#include "auth/renew.h"
+
+#include <stdint.h>
+#include <sysexits.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "account/config.h"
+#include "auth/http.h"
+#include "auth/oauth.h"
+#include "auth/store.h"
+#include "base/encode.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "token/token.h"
+
+/* One making of a token. */
+struct renewal {
+	const struct config *config;
+	const struct account *account;
+	struct store_sign_in sign_in; /* AUTH_LOGIN: as loaded */
+	double deadline;
+	long long started; /* milliseconds since 1970 */
+};
+
+/* A kind of `auth`: where its credential comes from, the request that turns
+ * it into a token, and what is kept of the answer (may be NULL). */
+struct grant {
+	const char *name;
+	int (*load)(struct renewal *, struct buf *, struct error *);
+	int (*ask)(struct oauth *, const char *credential, double deadline,
+	    struct oauth_token *, struct error *);
+	int (*keep)(struct renewal *, const struct oauth_token *, time_t,
+	    struct error *);
+};
+
+static long long
+milliseconds(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+static int
+load_sign_in(struct renewal *r, struct buf *credential, struct error *err)
+{
+	if (store_read(&r->sign_in, r->config, r->account, err) == -1)
+		return -1;
+	buf_adds(credential, r->sign_in.refresh_token.data);
+	return 0;
+}
+
+static int
+load_secret(struct renewal *r, struct buf *credential, struct error *err)
+{
+	return store_client_secret(r->account, credential, err);
+}
+
+/* A new refresh token may come with every answer. The old one is not
+ * revoked by that, so that a crash before this loses nothing. */
+static int
+keep_sign_in(struct renewal *r, const struct oauth_token *answer, time_t now,
+    struct error *err)
+{
+	struct store_sign_in *sign_in = &r->sign_in;
+
+	if (answer->refresh_token.len > 0) {
+		buf_clear(&sign_in->refresh_token);
+		buf_adds(&sign_in->refresh_token, answer->refresh_token.data);
+	}
+	sign_in->last_used = now;
+	return store_write(sign_in, r->config, r->account, err);
+}
+
+static const struct grant grants[] = {
+	[AUTH_LOGIN] = { "login", load_sign_in, oauth_refresh, keep_sign_in },
+	[AUTH_SECRET] = { "secret", load_secret, oauth_client_secret, NULL },
+	[AUTH_CERTIFICATE] = { "certificate", NULL, NULL, NULL },
+	[AUTH_MANAGED_IDENTITY] = { "managed-identity", NULL, NULL, NULL },
+	[AUTH_WORKLOAD_IDENTITY] = { "workload-identity", NULL, NULL, NULL },
+};
+
+int
+renew_supported(const struct account *account, struct error *err)
+{
+	const struct grant *grant = &grants[account->auth];
+
+	if (grant->ask != NULL)
+		return 0;
+	error_set(err, EX_CONFIG, "4.3.5",
+	    "[%s]: auth = %s is not supported yet by this version",
+	    account->mailbox, grant->name);
+	error_hint(err, "use auth = login or auth = secret");
+	return error_class_set(err, ERROR_HOLD, 0);
+}
+
+enum renew_choice
+renew_choose(const struct token *cached, const char *rejected, time_t now)
+{
+	char hash[ENCODE_SHA256_HEX_SIZE];
+
+	if (cached == NULL)
+		return RENEW_MAKE;
+	if (rejected != NULL) {
+		token_hash(cached, hash);
+		if (strcmp(hash, rejected) == 0)
+			return now - cached->issued < TOKEN_REJECT_AGE
+				   ? RENEW_REFUSE
+				   : RENEW_MAKE;
+	}
+	if (cached->refresh_in != 0 && cached->refresh_in <= now)
+		return RENEW_EARLY;
+	return RENEW_USE;
+}
+
+static int
+refuse_young(const struct account *account, const struct token *cached,
+    time_t now, struct error *err)
+{
+	error_set(err, EX_NOPERM, "4.7.0",
+	    "the mail server refuses the access token of '%s', which is only "
+	    "%lld seconds old: a newer one would fare no better",
+	    account->mailbox, (long long)(now - cached->issued));
+	error_hint(err,
+	    "run 'outpost check %s': SMTP AUTH may be switched off for the "
+	    "mailbox, or the permission to send as it is missing",
+	    account->mailbox);
+	return error_class_set(err, ERROR_HOLD, 0);
+}
+
+static void
+set_token(struct token *token, const struct oauth_token *answer, time_t asked)
+{
+	buf_clear(&token->value);
+	buf_add(
+	    &token->value, answer->access_token.data, answer->access_token.len);
+	token->issued = asked;
+	token->expires = asked + (time_t)answer->expires_in;
+	token->refresh_in =
+	    answer->refresh_in == 0 ? 0 : asked + (time_t)answer->refresh_in;
+}
+
+/* A token can be good and yet of no use for SMTP. It may also be of use
+ * without saying so (roles by Exchange's own RBAC), hence only a warning. */
+static void
+warn_of_rights(const struct account *account, const struct oauth_token *answer)
+{
+	char missing[OAUTH_WORD_SIZE];
+	struct oauth_claims claims;
+
+	if (oauth_scope_missing(account->scope, answer->scope.data, missing))
+		log_line(LOG_WARNING,
+		    "account=<%s>: %s was asked for and not granted; look at "
+		    "the application's API permissions",
+		    account->mailbox, missing);
+	if (oauth_response_claims(&claims, answer->access_token.data,
+		answer->access_token.len) == 0 &&
+	    *claims.scopes == '\0' && *claims.roles == '\0')
+		log_line(LOG_WARNING,
+		    "account=<%s>: the token carries no permission; unless "
+		    "Exchange grants it by RBAC, add SMTP.SendAsApp to the "
+		    "application and grant admin consent",
+		    account->mailbox);
+}
+
+/* Ask with the credential, unless somebody just did, and was refused. */
+static int
+ask(struct renewal *r, const struct grant *grant, const char *credential,
+    struct oauth_token *answer, struct error *err)
+{
+	const struct account *account = r->account;
+	const struct http_options options = { account->ca_dir, account->ca_file,
+		account->proxy };
+	struct oauth oauth = { .account = account };
+	char hash[ENCODE_SHA256_HEX_SIZE];
+	struct error why;
+	int result;
+
+	encode_sha256_hex(hash, credential, strlen(credential));
+	if (store_failure_read(r->config, account, hash, r->started,
+		milliseconds(), &why) == 0) {
+		*err = why;
+		return -1;
+	}
+	oauth.http = http_new(&options);
+	result = grant->ask(&oauth, credential, r->deadline, answer, &why);
+	http_free(oauth.http);
+	if (result == -1) {
+		store_failure_write(
+		    r->config, account, hash, milliseconds(), &why);
+		*err = why;
+	} else {
+		store_failure_clear(r->config, account);
+	}
+	return result;
+}
+
+/* What was got is used even where it cannot be kept: a full disk stops
+ * no mail, and the old refresh token still counts. */
+static void
+keep(struct renewal *r, const struct grant *grant,
+    const struct oauth_token *answer, const struct token *token)
+{
+	struct error why;
+
+	if (grant->keep != NULL &&
+	    grant->keep(r, answer, token->issued, &why) == -1)
+		log_line(LOG_WARNING, "account=<%s>: %s", r->account->mailbox,
+		    why.text);
+	if (token_store(token, r->config, r->account, &why) == -1)
+		log_line(LOG_WARNING, "account=<%s>: %s", r->account->mailbox,
+		    why.text);
+}
+
+static int
+make_token(struct renewal *r, struct token *token, struct error *err)
+{
+	const struct grant *grant = &grants[r->account->auth];
+	struct oauth_token answer;
+	struct buf credential;
+	time_t asked = time(NULL);
+	int result = -1;
+
+	store_sign_in_init(&r->sign_in);
+	oauth_token_init(&answer);
+	buf_init(&credential, STORE_SECRET_MAX);
+	if (grant->load(r, &credential, err) == -1 ||
+	    ask(r, grant, credential.data, &answer, err) == -1)
+		goto out;
+	set_token(token, &answer, asked);
+	keep(r, grant, &answer, token);
+	warn_of_rights(r->account, &answer);
+	result = 0;
+out:
+	store_sign_in_release(&r->sign_in);
+	oauth_token_release(&answer);
+	buf_release(&credential);
+	return result;
+}
+
+/* Early, and in vain: the cached token goes on, and the next try comes
+ * after a while, not with the next message. */
+static void
+put_off(struct renewal *r, struct token *cached, time_t now)
+{
+	cached->refresh_in = now + RENEW_EARLY_PAUSE;
+	(void)token_store(cached, r->config, r->account, NULL);
+}
+
+static int
+renew_locked(struct renewal *r, struct token *token, const char *rejected,
+    struct error *err)
+{
+	time_t now = time(NULL);
+	struct token cached;
+	struct error why;
+	bool found;
+	int result = 0;
+
+	token_init(&cached);
+	found = token_cached(&cached, r->config, r->account, now) == 0;
+	switch (renew_choose(found ? &cached : NULL, rejected, now)) {
+	case RENEW_REFUSE:
+		result = refuse_young(r->account, &cached, now, err);
+		break;
+	case RENEW_MAKE:
+		result = make_token(r, token, err);
+		break;
+	case RENEW_EARLY:
+		if (make_token(r, token, &why) == 0)
+			break;
+		put_off(r, &cached, now);
+		/* FALLTHROUGH */
+	case RENEW_USE:
+		token_release(token);
+		*token = cached;
+		token_init(&cached);
+		break;
+	}
+	token_release(&cached);
+	return result;
+}
+
+int
+renew_token(struct token *token, const struct config *config,
+    const struct account *account, const char *rejected, double deadline,
+    struct error *err)
+{
+	struct renewal r = {
+		.config = config,
+		.account = account,
+		.deadline = deadline,
+		.started = milliseconds(),
+	};
+	int lock, result;
+
+	if (renew_supported(account, err) == -1)
+		return -1;
+	if ((lock = store_lock(config, account, deadline, err)) == -1)
+		return -1;
+	result = renew_locked(&r, token, rejected, err);
+	close(lock);
+	return result;
+}
+
+int
+renew_keep(const struct config *config, const struct account *account,
+    const struct oauth_token *answer, time_t now, double deadline,
+    struct error *err)
+{
+	struct store_sign_in sign_in;
+	struct token token;
+	int lock, result = -1;
+
+	if (answer->refresh_token.len == 0) {
+		error_set(err, EX_CONFIG, "4.3.5",
+		    "the sign-in of '%s' gave no refresh token",
+		    account->mailbox);
+		return error_hint(err, "add offline_access to scope");
+	}
+	if ((lock = store_lock(config, account, deadline, err)) == -1)
+		return -1;
+	store_sign_in_init(&sign_in);
+	token_init(&token);
+	buf_adds(&sign_in.refresh_token, answer->refresh_token.data);
+	sign_in.obtained = sign_in.last_used = now;
+	set_token(&token, answer, now);
+	if (store_write(&sign_in, config, account, err) == 0 &&
+	    token_store(&token, config, account, err) == 0) {
+		store_failure_clear(config, account);
+		warn_of_rights(account, answer);
+		result = 0;
+	}
+	token_release(&token);
+	store_sign_in_release(&sign_in);
+	close(lock);
+	return result;
+}
+
+int
+renew_forget(const struct config *config, const struct account *account,
+    double deadline, struct error *err)
+{
+	int lock = store_lock(config, account, deadline, err);
+	int result;
+
+	if (lock == -1)
+		return -1;
+	result = store_remove(config, account, err);
+	if (token_forget(config, account, result == -1 ? NULL : err) == -1)
+		result = -1;
+	store_failure_clear(config, account);
+	close(lock);
+	return result;
+}

@@ -1,0 +1,329 @@
+#include "auth/store.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "account/config.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/record.h"
+#include "base/xalloc.h"
+#include "token/token.h"
+
+#define FOLDER "secrets"
+#define SIGN_IN_TYPE "sign-in"
+#define FAILURE_TYPE "token-failure"
+#define FILE_SIZE_MAX (64u * 1024)
+#define TIME_MAX 9999999999LL
+
+void
+store_sign_in_init(struct store_sign_in *sign_in)
+{
+	*sign_in = (struct store_sign_in){ .obtained = 0 };
+	buf_init(&sign_in->refresh_token, STORE_SECRET_MAX);
+}
+
+void
+store_sign_in_release(struct store_sign_in *sign_in)
+{
+	buf_release(&sign_in->refresh_token);
+	store_sign_in_init(sign_in);
+}
+
+/* A file beside the sign-in. No mailbox's file name has a '=' in it. */
+static char *
+path_beside(const struct config *config, const struct account *account,
+    const char *what)
+{
+	char *path = token_path(config, FOLDER, account);
+	char *beside = xasprintf("%s=%s", path, what);
+
+	free(path);
+	return beside;
+}
+
+static int
+make_folder(const struct config *config, struct error *err)
+{
+	char *folder = xasprintf("%s/%s", config->state_dir, FOLDER);
+	int result = file_make_folder(folder, 0700, err);
+
+	free(folder);
+	return result;
+}
+
+int
+store_lock(const struct config *config, const struct account *account,
+    double deadline, struct error *err)
+{
+	char *path = path_beside(config, account, "lock");
+	int fd = -1;
+
+	if (make_folder(config, err) == 0)
+		fd = file_lock(path, deadline, err);
+	free(path);
+	return fd;
+}
+
+static int
+not_signed_in(const struct account *account, struct error *err)
+{
+	error_set(err, EX_CONFIG, "4.7.0", "'%s' has not signed in",
+	    account->mailbox);
+	error_hint(err, "run 'outpost login %s'", account->mailbox);
+	return error_class_set(err, ERROR_HOLD, 0);
+}
+
+static void
+hint_owner(struct error *err)
+{
+	if (err->hint[0] == '\0')
+		error_hint(err,
+		    "the file must be readable for the user that runs the "
+		    "token program (outpost-auth on a system installation) "
+		    "and for nobody else");
+}
+
+static int
+broken(const char *path, const struct account *account, const char *why,
+    struct error *err)
+{
+	error_set(err, EX_DATAERR, "4.3.5", "'%s' is broken: %s", path, why);
+	error_hint(err, "run 'outpost login %s'", account->mailbox);
+	return error_class_set(err, ERROR_HOLD, 0);
+}
+
+/* Was the sign-in made with what is configured today? */
+static int
+check_origin(
+    const struct record *r, const struct account *account, struct error *err)
+{
+	const struct {
+		const char *key;
+		const char *configured;
+	} origin[] = {
+		{ "authority", account->authority },
+		{ "tenant", account->tenant },
+		{ "client_id", account->client_id },
+	};
+
+	for (size_t i = 0; i < sizeof(origin) / sizeof(origin[0]); i++) {
+		const char *then = record_get(r, origin[i].key);
+
+		if (then != NULL && strcmp(then, origin[i].configured) == 0)
+			continue;
+		error_set(err, EX_CONFIG, "4.7.0",
+		    "the sign-in of '%s' was made with %s = %s, and "
+		    "outpost.conf says %s now",
+		    account->mailbox, origin[i].key, then == NULL ? "" : then,
+		    origin[i].configured);
+		error_hint(err,
+		    "run 'outpost login %s', or set it back in outpost.conf",
+		    account->mailbox);
+		return error_class_set(err, ERROR_HOLD, 0);
+	}
+	return 0;
+}
+
+static int
+read_sign_in(struct store_sign_in *out, const struct record *r,
+    const struct account *account, const char *path, struct error *err)
+{
+	const char *token = record_get(r, "refresh_token");
+	long long obtained, last_used;
+
+	if (token == NULL || *token == '\0' ||
+	    record_get_number(r, "obtained", 0, TIME_MAX, &obtained) == -1 ||
+	    record_get_number(r, "last_used", 0, TIME_MAX, &last_used) == -1)
+		return broken(path, account, "a field is missing", err);
+	if (strlen(token) > STORE_SECRET_MAX)
+		return broken(path, account, "the token is too long", err);
+	if (check_origin(r, account, err) == -1)
+		return -1;
+	buf_clear(&out->refresh_token);
+	buf_adds(&out->refresh_token, token);
+	out->obtained = (time_t)obtained;
+	out->last_used = (time_t)last_used;
+	return 0;
+}
+
+int
+store_read(struct store_sign_in *out, const struct config *config,
+    const struct account *account, struct error *err)
+{
+	char *path = token_path(config, FOLDER, account);
+	struct record r;
+	struct buf text;
+	struct error why;
+	int result = -1;
+
+	record_init(&r);
+	buf_init(&text, FILE_SIZE_MAX);
+	errno = 0;
+	if (file_read_secret(path, false, &text, &why) == -1) {
+		if (errno == ENOENT) {
+			not_signed_in(account, err);
+		} else if (err != NULL) {
+			*err = why;
+			hint_owner(err);
+			error_class_set(err, ERROR_HOLD, 0);
+		}
+		goto out;
+	}
+	if (record_parse(&r, SIGN_IN_TYPE, text.data, text.len, &why) == -1)
+		broken(path, account, why.text, err);
+	else
+		result = read_sign_in(out, &r, account, path, err);
+out:
+	record_release(&r);
+	buf_release(&text);
+	free(path);
+	return result;
+}
+
+int
+store_write(const struct store_sign_in *sign_in, const struct config *config,
+    const struct account *account, struct error *err)
+{
+	char *path = token_path(config, FOLDER, account);
+	struct buf text;
+	int result = -1;
+
+	buf_init(&text, FILE_SIZE_MAX);
+	record_begin(&text, SIGN_IN_TYPE);
+	record_put(&text, "authority", account->authority);
+	record_put(&text, "tenant", account->tenant);
+	record_put(&text, "client_id", account->client_id);
+	record_put_number(&text, "obtained", sign_in->obtained);
+	record_put_number(&text, "last_used", sign_in->last_used);
+	record_put(&text, "refresh_token", sign_in->refresh_token.data);
+	if (make_folder(config, err) == -1)
+		goto out;
+	token_sweep(path);
+	result = file_replace(path, text.data, text.len, 0600, err);
+out:
+	buf_release(&text);
+	free(path);
+	return result;
+}
+
+int
+store_remove(const struct config *config, const struct account *account,
+    struct error *err)
+{
+	char *path = token_path(config, FOLDER, account);
+	int result = 0;
+
+	token_sweep(path);
+	if (unlink(path) == -1 && errno != ENOENT)
+		result = error_set(err, EX_IOERR, "4.3.0",
+		    "cannot remove '%s': %s", path, strerror(errno));
+	free(path);
+	return result;
+}
+
+int
+store_client_secret(
+    const struct account *account, struct buf *out, struct error *err)
+{
+	const char *path = account->client_secret_file;
+	struct buf secret;
+	struct error why;
+	int result = -1;
+
+	buf_init(&secret, STORE_SECRET_MAX);
+	if (file_read_secret(path, false, &secret, &why) == -1) {
+		error_prefix(&why, "client secret of '%s'", account->mailbox);
+		error_class_set(&why, ERROR_HOLD, 0);
+		why.exit_code = EX_CONFIG;
+		hint_owner(&why);
+		if (err != NULL)
+			*err = why;
+		goto out;
+	}
+	if (secret.len > 0 && secret.data[secret.len - 1] == '\n')
+		secret.len--;
+	if (secret.len > 0 && secret.data[secret.len - 1] == '\r')
+		secret.len--;
+	if (secret.len == 0 || memchr(secret.data, '\0', secret.len) != NULL ||
+	    memchr(secret.data, '\n', secret.len) != NULL) {
+		error_set(err, EX_CONFIG, "4.3.5",
+		    "'%s' does not hold one client secret", path);
+		error_hint(err, "write the Value of the client secret into it, "
+				"and nothing else");
+		error_class_set(err, ERROR_HOLD, 0);
+		goto out;
+	}
+	buf_clear(out);
+	result = buf_add(out, secret.data, secret.len);
+out:
+	buf_release(&secret);
+	return result;
+}
+
+int
+store_failure_read(const struct config *config, const struct account *account,
+    const char *credential, long long since, long long now,
+    struct error *failure)
+{
+	char *path = path_beside(config, account, "failed");
+	const char *stored;
+	struct error read;
+	struct record r;
+	struct buf text;
+	long long at, until;
+	int result = -1;
+
+	record_init(&r);
+	buf_init(&text, FILE_SIZE_MAX);
+	if (file_read_secret(path, false, &text, NULL) == -1 ||
+	    record_parse(&r, FAILURE_TYPE, text.data, text.len, NULL) == -1)
+		goto out;
+	stored = record_get(&r, "credential");
+	if (stored == NULL || strcmp(stored, credential) != 0 ||
+	    record_get_number(&r, "at", 0, TIME_MAX * 1000, &at) == -1 ||
+	    token_read_error(&r, &read) == -1 || at > now)
+		goto out;
+	until = at + read.retry_after * 1000LL;
+	if (read.class == ERROR_THROTTLED && until > now)
+		read.retry_after = (unsigned)((until - now + 999) / 1000);
+	else if (at < since)
+		goto out;
+	*failure = read;
+	result = 0;
+out:
+	record_release(&r);
+	buf_release(&text);
+	free(path);
+	return result;
+}
+
+void
+store_failure_write(const struct config *config, const struct account *account,
+    const char *credential, long long at, const struct error *failure)
+{
+	char *path = path_beside(config, account, "failed");
+	struct buf text;
+
+	buf_init(&text, FILE_SIZE_MAX);
+	record_begin(&text, FAILURE_TYPE);
+	record_put(&text, "credential", credential);
+	record_put_number(&text, "at", at);
+	token_put_error(failure, &text);
+	token_sweep(path);
+	(void)file_replace(path, text.data, text.len, 0600, NULL);
+	buf_release(&text);
+	free(path);
+}
+
+void
+store_failure_clear(const struct config *config, const struct account *account)
+{
+	char *path = path_beside(config, account, "failed");
+
+	token_sweep(path);
+	(void)unlink(path);
+	free(path);
+}

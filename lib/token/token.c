@@ -1,0 +1,543 @@
+#include "token/token.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "account/config.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/record.h"
+#include "base/startup.h"
+#include "base/xalloc.h"
+
+#define CACHE_TYPE "access-token"
+#define ANSWER_TYPE "token-answer"
+#define TIME_MAX 9999999999LL
+/* A clock may have been set back a little since the token came. */
+#define CLOCK_SLACK 300
+#define RANDOM_LETTERS 6 /* of a name that mkostemp() makes */
+
+void
+token_init(struct token *token)
+{
+	*token = (struct token){ .issued = 0 };
+	buf_init(&token->value, TOKEN_MAX);
+}
+
+void
+token_release(struct token *token)
+{
+	buf_release(&token->value);
+	token_init(token);
+}
+
+/* 'from' becomes empty, 'to' loses what it had. */
+static void
+move_token(struct token *to, struct token *from)
+{
+	token_release(to);
+	*to = *from;
+	token_init(from);
+}
+
+void
+token_hash(const struct token *token, char out[ENCODE_SHA256_HEX_SIZE])
+{
+	encode_sha256_hex(out, token->value.data, token->value.len);
+}
+
+char *
+token_path(const struct config *config, const char *folder,
+    const struct account *account)
+{
+	struct buf path;
+
+	buf_init(&path, SIZE_MAX / 2);
+	buf_addf(&path, "%s/%s/", config->state_dir, folder);
+	for (const char *c = account->mailbox; *c != '\0'; c++) {
+		unsigned char byte = (unsigned char)tolower((unsigned char)*c);
+
+		if (isascii(byte) &&
+		    (isalnum(byte) || strchr("@_+-", byte) != NULL))
+			buf_addc(&path, (char)byte);
+		else if (byte == '.' && c != account->mailbox)
+			buf_addc(&path, '.');
+		else
+			buf_addf(&path, "%%%02X", byte);
+	}
+	return buf_steal(&path);
+}
+
+/* All that decides what a token is good for. A field's end is marked, so that
+ * two fields cannot trade characters. */
+static void
+make_key(char out[ENCODE_SHA256_HEX_SIZE], const struct account *account)
+{
+	struct buf text;
+
+	buf_init(&text, SIZE_MAX / 2);
+	buf_addf(&text, "%s\n%s\n%s\n%s\n%d\n%s\n", account->mailbox,
+	    account->authority, account->tenant == NULL ? "" : account->tenant,
+	    account->client_id == NULL ? "" : account->client_id, account->auth,
+	    account->scope);
+	encode_sha256_hex(out, text.data, text.len);
+	buf_release(&text);
+}
+
+/* The fields that cache and answer share; a broken record reads as -1. */
+static int
+read_fields(struct token *token, const struct record *r)
+{
+	const char *value = record_get(r, "token");
+	long long issued, expires, refresh_in;
+
+	if (value == NULL || *value == '\0' ||
+	    record_get_number(r, "issued", 0, TIME_MAX, &issued) == -1 ||
+	    record_get_number(r, "expires", 0, TIME_MAX, &expires) == -1 ||
+	    record_get_number(r, "refresh-in", 0, TIME_MAX, &refresh_in) == -1)
+		return -1;
+	buf_clear(&token->value);
+	if (buf_adds(&token->value, value) == -1)
+		return -1;
+	token->issued = (time_t)issued;
+	token->expires = (time_t)expires;
+	token->refresh_in = (time_t)refresh_in;
+	return 0;
+}
+
+static void
+put_fields(const struct token *token, struct buf *out)
+{
+	record_put(out, "token", token->value.data);
+	record_put_number(out, "issued", token->issued);
+	record_put_number(out, "expires", token->expires);
+	record_put_number(out, "refresh-in", token->refresh_in);
+}
+
+static bool
+is_valid(const struct token *token, time_t now)
+{
+	time_t life = token->expires - token->issued;
+	time_t margin =
+	    life / 4 < TOKEN_MARGIN ? life / 4 : (time_t)TOKEN_MARGIN;
+
+	if (life <= 0 || life > TOKEN_LIFE_MAX)
+		return false;
+	if (token->issued > now + CLOCK_SLACK)
+		return false;
+	return token->expires > now && token->expires - now >= margin;
+}
+
+int
+token_cached(struct token *token, const struct config *config,
+    const struct account *account, time_t now)
+{
+	char key[ENCODE_SHA256_HEX_SIZE];
+	char *path = token_path(config, "tokens", account);
+	const char *stored;
+	struct record r;
+	struct token read;
+	struct buf text;
+	int result = -1;
+
+	record_init(&r);
+	token_init(&read);
+	buf_init(&text, TOKEN_ANSWER_MAX);
+	if (file_read(path, &text, NULL) == -1 ||
+	    record_parse(&r, CACHE_TYPE, text.data, text.len, NULL) == -1)
+		goto out;
+	make_key(key, account);
+	stored = record_get(&r, "key");
+	if (stored == NULL || strcmp(stored, key) != 0 ||
+	    read_fields(&read, &r) == -1 || !is_valid(&read, now))
+		goto out;
+	move_token(token, &read);
+	result = 0;
+out:
+	buf_release(&text);
+	token_release(&read);
+	record_release(&r);
+	free(path);
+	return result;
+}
+
+/* In a folder whose set-group-id bit hands files to submit's group, that
+ * group may read them; elsewhere only the owner. */
+static mode_t
+cache_mode(const char *folder)
+{
+	struct stat status;
+
+	if (stat(folder, &status) == 0 && (status.st_mode & S_ISGID) != 0)
+		return 0640;
+	return 0600;
+}
+
+int
+token_store(const struct token *token, const struct config *config,
+    const struct account *account, struct error *err)
+{
+	char key[ENCODE_SHA256_HEX_SIZE];
+	char *folder = xasprintf("%s/tokens", config->state_dir);
+	char *path = token_path(config, "tokens", account);
+	struct buf text;
+	int result = -1;
+
+	buf_init(&text, TOKEN_ANSWER_MAX);
+	make_key(key, account);
+	record_begin(&text, CACHE_TYPE);
+	record_put(&text, "key", key);
+	put_fields(token, &text);
+	if (file_make_folder(folder, 0700, err) == -1)
+		goto out;
+	token_sweep(path);
+	result =
+	    file_replace(path, text.data, text.len, cache_mode(folder), err);
+out:
+	buf_release(&text);
+	free(path);
+	free(folder);
+	return result;
+}
+
+int
+token_forget(const struct config *config, const struct account *account,
+    struct error *err)
+{
+	char *path = token_path(config, "tokens", account);
+	int result = 0;
+
+	token_sweep(path);
+	if (unlink(path) == -1 && errno != ENOENT)
+		result = error_set(err, EX_IOERR, "4.3.0",
+		    "cannot remove '%s': %s", path, strerror(errno));
+	free(path);
+	return result;
+}
+
+/* NAME.XXXXXX, as file_replace() names what it writes. Our own names have
+ * no capitals, so a file with one in that place is nobody's. */
+static bool
+is_leftover(const char *entry, const char *name)
+{
+	size_t len = strlen(name);
+	bool capital = false;
+
+	if (strncmp(entry, name, len) != 0 || entry[len] != '.' ||
+	    strlen(entry + len + 1) != RANDOM_LETTERS)
+		return false;
+	for (const char *c = entry + len + 1; *c != '\0'; c++) {
+		if (!isalnum((unsigned char)*c))
+			return false;
+		if (isupper((unsigned char)*c))
+			capital = true;
+	}
+	return capital;
+}
+
+void
+token_sweep(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *folder;
+	struct dirent *entry;
+	DIR *dir;
+
+	if (slash == NULL)
+		return;
+	folder = xstrndup(path, (size_t)(slash - path) + 1);
+	if ((dir = opendir(folder)) != NULL) {
+		while ((entry = readdir(dir)) != NULL)
+			if (is_leftover(entry->d_name, slash + 1))
+				(void)unlinkat(dirfd(dir), entry->d_name, 0);
+		(void)closedir(dir);
+	}
+	free(folder);
+}
+
+void
+token_format(const struct token *token, struct buf *out)
+{
+	record_begin(out, ANSWER_TYPE);
+	put_fields(token, out);
+}
+
+void
+token_format_error(const struct error *err, struct buf *out)
+{
+	record_begin(out, ANSWER_TYPE);
+	token_put_error(err, out);
+}
+
+void
+token_put_error(const struct error *err, struct buf *out)
+{
+	record_put(out, "class", error_class_name(err->class));
+	record_put_number(out, "exit", err->exit_code);
+	record_put(out, "status", err->status);
+	record_put_number(out, "retry-after", err->retry_after);
+	record_put(out, "text", err->text);
+	record_put(out, "hint", err->hint);
+}
+
+static int
+no_answer(struct error *err, const char *how)
+{
+	error_set(err, EX_TEMPFAIL, "4.3.0",
+	    "the token program gave no answer: %s", how);
+	return error_hint(err, "'outpost check' tells more");
+}
+
+int
+token_read_error(const struct record *r, struct error *err)
+{
+	const char *class_name = record_get(r, "class");
+	const char *status = record_get(r, "status");
+	const char *text = record_get(r, "text");
+	const char *hint = record_get(r, "hint");
+	enum error_class class;
+	long long code, retry_after;
+
+	if (class_name == NULL || status == NULL || text == NULL ||
+	    error_class_parse(class_name, &class) == -1 ||
+	    class == ERROR_NONE ||
+	    record_get_number(r, "exit", 1, 255, &code) == -1 ||
+	    record_get_number(r, "retry-after", 0, 864000, &retry_after) == -1)
+		return -1;
+	error_set(err, (int)code, status, "%s", text);
+	if (hint != NULL)
+		error_hint(err, "%s", hint);
+	error_class_set(err, class, (unsigned)retry_after);
+	return 0;
+}
+
+int
+token_parse_answer(
+    struct token *token, const char *text, size_t len, struct error *err)
+{
+	struct record r;
+	struct token read;
+	struct error why;
+	int result = -1;
+
+	record_init(&r);
+	token_init(&read);
+	if (len == 0) {
+		no_answer(err, "it wrote nothing");
+	} else if (record_parse(&r, ANSWER_TYPE, text, len, &why) == -1) {
+		no_answer(err, why.text);
+	} else if (record_get(&r, "token") == NULL) {
+		if (token_read_error(&r, err) == -1)
+			no_answer(err, "its record is neither token nor error");
+	} else if (read_fields(&read, &r) == -1) {
+		no_answer(err, "its token is incomplete");
+	} else {
+		move_token(token, &read);
+		result = 0;
+	}
+	token_release(&read);
+	record_release(&r);
+	return result;
+}
+
+static int
+cannot_run(const char *path, int why, struct error *err)
+{
+	error_set(err, EX_CONFIG, "4.3.5", "cannot run '%s': %s", path,
+	    strerror(why));
+	if (why == EACCES && err != NULL) {
+		err->exit_code = EX_NOPERM;
+		return error_hint(err,
+		    "only root and Outpost's own programs may ask for tokens");
+	}
+	return error_hint(err,
+	    "install Outpost whole, or name the folder of its programs in "
+	    "OUTPOST_LIBEXEC");
+}
+
+/* Start it with its standard output on a pipe; the pipe's other end goes to
+ * '*out'. A set-id token program takes no configuration but the system's. */
+static int
+start_program(const char *path, const struct config *config,
+    const struct account *account, const char *rejected, int seconds,
+    pid_t *pid, int *out, struct error *err)
+{
+	posix_spawn_file_actions_t actions;
+	char limit[16];
+	const char *argv[10];
+	int pipes[2], why, n = 0;
+
+	if (pipe2(pipes, O_CLOEXEC) == -1)
+		return error_set(err, EX_TEMPFAIL, "4.3.0",
+		    "cannot make a pipe: %s", strerror(errno));
+	snprintf(limit, sizeof(limit), "%d", seconds);
+	argv[n++] = "token";
+	argv[n++] = "-t";
+	argv[n++] = limit;
+	if (!startup_is_set_id(path)) {
+		argv[n++] = "-C";
+		argv[n++] = config->path;
+	}
+	if (rejected != NULL) {
+		argv[n++] = "-r";
+		argv[n++] = rejected;
+	}
+	argv[n++] = "--";
+	argv[n++] = account->mailbox;
+	argv[n] = NULL;
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+	posix_spawn_file_actions_adddup2(&actions, pipes[1], 1);
+	why = posix_spawn(
+	    pid, path, &actions, NULL, (char *const *)(uintptr_t)argv, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	close(pipes[1]);
+	if (why != 0) {
+		close(pipes[0]);
+		return cannot_run(path, why, err);
+	}
+	*out = pipes[0];
+	return 0;
+}
+
+/* Read to the end; -1 past the deadline or the cap, with 'how' saying so. */
+static int
+read_answer(int fd, double deadline, struct buf *out, const char **how)
+{
+	for (;;) {
+		struct pollfd wait = { .fd = fd, .events = POLLIN };
+		double left = deadline - file_now();
+		char *room = buf_room(out, 4096);
+		ssize_t n;
+
+		*how = "it took too long";
+		if (left <= 0)
+			return -1;
+		if (poll(&wait, 1, (int)(left * 1000) + 1) <= 0)
+			continue;
+		*how = "it wrote too much";
+		if (room == NULL)
+			return -1;
+		n = file_read_some(fd, room, 4096);
+		if (n == 0)
+			return 0;
+		*how = "its pipe broke";
+		if (n == -1)
+			return -1;
+		buf_grown(out, (size_t)n);
+	}
+}
+
+/* Wait for the end until the deadline, then kill. A set-id program cannot be
+ * killed by us; it has a deadline of its own, and init takes it. Returns the
+ * wait status, or -1 where there is none. */
+static int
+reap(pid_t pid, double deadline)
+{
+	const struct timespec pause = { .tv_nsec = 1000 * 1000 };
+	int status;
+	pid_t ended;
+
+	while ((ended = waitpid(pid, &status, WNOHANG)) == 0 &&
+	       file_now() < deadline)
+		(void)nanosleep(&pause, NULL);
+	if (ended == 0) {
+		if (kill(pid, SIGKILL) == -1)
+			return -1;
+		ended = waitpid(pid, &status, 0);
+	}
+	return ended == pid ? status : -1;
+}
+
+/* How a program ended that closed its output without an answer. */
+static void
+describe_end(char *out, size_t size, int status)
+{
+	if (status != -1 && WIFSIGNALED(status))
+		snprintf(out, size, "signal %d ended it", WTERMSIG(status));
+	else if (status != -1 && WIFEXITED(status))
+		snprintf(out, size, "it wrote nothing (exit %d)",
+		    WEXITSTATUS(status));
+	else
+		strlcpy(out, "it wrote nothing", size);
+}
+
+static int
+ask_program(struct token *token, const struct config *config,
+    const struct account *account, const char *libexec, const char *rejected,
+    double deadline, struct error *err)
+{
+	char *path = xasprintf("%s/token", libexec);
+	/* A second for its answer to reach us. */
+	int seconds = (int)(deadline - file_now()) - 1;
+	const char *how;
+	char end[128];
+	struct buf answer;
+	int fd = -1, status, result = -1;
+	pid_t pid = -1;
+
+	buf_init(&answer, TOKEN_ANSWER_MAX);
+	if (start_program(path, config, account, rejected,
+		seconds < 1 ? 1 : seconds, &pid, &fd, err) == -1)
+		goto out;
+	result = read_answer(fd, deadline, &answer, &how);
+	close(fd);
+	status = reap(pid, result == 0 ? deadline : 0);
+	if (result == -1) {
+		no_answer(err, how);
+	} else if (answer.len == 0) {
+		describe_end(end, sizeof(end), status);
+		result = no_answer(err, end);
+	} else {
+		result =
+		    token_parse_answer(token, answer.data, answer.len, err);
+	}
+out:
+	buf_release(&answer);
+	free(path);
+	return result;
+}
+
+int
+token_get(struct token *token, const struct config *config,
+    const struct account *account, const char *libexec, const char *rejected,
+    double deadline, struct error *err)
+{
+	char hash[ENCODE_SHA256_HEX_SIZE];
+	time_t now = time(NULL);
+	bool usable, early;
+	struct token cached;
+	int result;
+
+	token_init(&cached);
+	usable = token_cached(&cached, config, account, now) == 0;
+	if (usable && rejected != NULL) {
+		token_hash(&cached, hash);
+		usable = strcmp(hash, rejected) != 0;
+	}
+	early = usable && cached.refresh_in != 0 && cached.refresh_in <= now;
+	if (usable && !early) {
+		move_token(token, &cached);
+		return 0;
+	}
+	if (early && deadline > file_now() + TOKEN_EARLY_WAIT)
+		deadline = file_now() + TOKEN_EARLY_WAIT;
+	result = ask_program(
+	    token, config, account, libexec, rejected, deadline, err);
+	if (result == -1 && early) {
+		move_token(token, &cached);
+		result = 0;
+	}
+	token_release(&cached);
+	return result;
+}
