@@ -1,0 +1,38 @@
+/* A body on disk for as long as it is being sent: a file without a name in
+ * the queue's folder, so that a crash leaves nothing behind and a message
+ * that must wait need not be copied.
+ *
+ * Where the file system has no unnamed files (O_TMPFILE), a name is made and
+ * taken away at once. Where the queue's folder cannot be used, /var/tmp
+ * serves: the message is still sent.
+ */
+#ifndef SPOOL_H
+#define SPOOL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mail/content.h"
+
+struct error;
+
+#define SPOOL_FALLBACK "/var/tmp"
+
+struct spool {
+	int fd;			/* read and write; -1: none */
+	uint64_t size;		/* bytes written */
+};
+
+void	spool_init(struct spool *);
+void	spool_release(struct spool *);
+/* EX_CANTCREAT when there is no place at all. */
+int	spool_open(struct spool *, const char *folder, struct error *);
+/* Append. EX_IOERR, 4.3.1: disk full, quota, file size limit. */
+int	spool_write(struct spool *, const char *bytes, size_t len,
+	    struct error *);
+/* Write it anew with its long lines treated like that. Rare, so that a body
+ * need not be read twice to find out whether it has any. */
+int	spool_rewrite(struct spool *, const char *folder, enum content_lines,
+	    struct error *);
+
+#endif

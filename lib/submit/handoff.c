@@ -1,0 +1,480 @@
+#include "submit/handoff.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/record.h"
+#include "base/xalloc.h"
+#include "mail/envelope.h"
+
+#define FRAME_HEAD 5
+
+enum frame_type {
+	FRAME_ENVELOPE = 'E',
+	FRAME_BODY = 'B',
+	FRAME_HEADER = 'H',
+	FRAME_END = 'Z',
+	FRAME_TRACE = 'T',
+	FRAME_NOTE = 'N',
+	FRAME_RESULT = 'R',
+};
+
+extern char **environ;
+
+/* Larger pipes mean fewer changes between the two processes. */
+#define PIPE_SIZE (1024 * 1024)
+
+static int
+write_frame(int fd, enum frame_type type, const char *bytes, size_t len)
+{
+	unsigned char head[FRAME_HEAD] = {
+		(unsigned char)type,
+		(unsigned char)(len >> 24),
+		(unsigned char)(len >> 16),
+		(unsigned char)(len >> 8),
+		(unsigned char)len,
+	};
+
+	const struct iovec parts[] = {
+		{ .iov_base = head, .iov_len = sizeof(head) },
+		{ .iov_base = (void *)(uintptr_t)bytes, .iov_len = len },
+	};
+	size_t done;
+	ssize_t n;
+
+	do
+		n = writev(fd, parts, 2);
+	while (n == -1 && errno == EINTR);
+	if (n == -1)
+		return -1;
+	done = (size_t)n;
+	if (done < sizeof(head)) {
+		if (file_write_all(fd, head + done, sizeof(head) - done) == -1)
+			return -1;
+		done = sizeof(head);
+	}
+	return file_write_all(
+	    fd, bytes + (done - sizeof(head)), len - (done - sizeof(head)));
+}
+
+/* The next frame into 'payload' (emptied first). 1; 0 at the end of the
+ * stream; -1 with the error set. */
+static int
+read_frame(int fd, char *type, struct buf *payload, struct error *err)
+{
+	unsigned char head[FRAME_HEAD];
+	size_t have = 0, len;
+	char *room;
+	ssize_t n;
+
+	while (have < sizeof(head)) {
+		n = file_read_some(fd, head + have, sizeof(head) - have);
+		if (n == -1)
+			return error_set(err, EX_IOERR, "4.3.0",
+			    "cannot read from the pipe: %s", strerror(errno));
+		if (n == 0 && have == 0)
+			return 0;
+		if (n == 0)
+			goto cut;
+		have += (size_t)n;
+	}
+	len = (size_t)head[1] << 24 | (size_t)head[2] << 16 |
+	      (size_t)head[3] << 8 | head[4];
+	*type = (char)head[0];
+	payload->len = 0;
+	if (len > HANDOFF_PAYLOAD_MAX ||
+	    (room = buf_room(payload, len)) == NULL)
+		return error_set(err, EX_PROTOCOL, "5.3.0",
+		    "a frame of %zu bytes on the pipe", len);
+	for (have = 0; have < len; have += (size_t)n) {
+		n = file_read_some(fd, room + have, len - have);
+		if (n <= 0)
+			goto cut;
+	}
+	buf_grown(payload, len);
+	return 1;
+cut:
+	return error_set(err, EX_TEMPFAIL, "4.3.0",
+	    "the pipe was cut in the middle of a frame");
+}
+
+/* argv for submit. */
+static void
+fill_arguments(char *argv[6], char *path, const char *config_path, bool verbose)
+{
+	size_t n = 0;
+
+	argv[n++] = path;
+	if (config_path != NULL) {
+		argv[n++] = (char *)(uintptr_t) "-C";
+		argv[n++] = (char *)(uintptr_t)config_path;
+	}
+	if (verbose)
+		argv[n++] = (char *)(uintptr_t) "-v";
+	argv[n] = NULL;
+}
+
+int
+handoff_start(struct handoff *h, const char *libexec, const char *config_path,
+    bool verbose, struct error *err)
+{
+	char *path = xasprintf("%s/submit", libexec), *argv[6];
+	int to[2] = { -1, -1 }, from[2] = { -1, -1 }, why;
+	posix_spawn_file_actions_t actions;
+
+	*h = (struct handoff){ .child = -1, .to = -1, .from = -1 };
+	if (pipe2(to, O_CLOEXEC) == -1 || pipe2(from, O_CLOEXEC) == -1) {
+		error_set(err, EX_OSERR, "4.3.0", "cannot make a pipe: %s",
+		    strerror(errno));
+		goto fail;
+	}
+	(void)fcntl(to[1], F_SETPIPE_SZ, PIPE_SIZE);
+	fill_arguments(argv, path, config_path, verbose);
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, to[0], STDIN_FILENO);
+	posix_spawn_file_actions_adddup2(&actions, from[1], STDOUT_FILENO);
+	why = posix_spawn(&h->child, path, &actions, NULL, argv, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	if (why != 0) {
+		h->child = -1;
+		error_set(err, EX_OSFILE, "4.3.0", "cannot run '%s': %s", path,
+		    strerror(why));
+		error_hint(err, "is Outpost installed as a whole?");
+		goto fail;
+	}
+	close(to[0]);
+	close(from[1]);
+	h->to = to[1];
+	h->from = from[0];
+	free(path);
+	return 0;
+fail:
+	for (int i = 0; i < 2; i++) {
+		if (to[i] != -1)
+			close(to[i]);
+		if (from[i] != -1)
+			close(from[i]);
+	}
+	free(path);
+	return -1;
+}
+
+static int
+send_frames(struct handoff *h, enum frame_type type, const char *bytes,
+    size_t len, struct error *err)
+{
+	do {
+		size_t piece =
+		    len < HANDOFF_PAYLOAD_MAX ? len : HANDOFF_PAYLOAD_MAX;
+
+		if (h->closed)
+			return 0;
+		if (write_frame(h->to, type, bytes, piece) == -1) {
+			if (errno != EPIPE)
+				return error_set(err, EX_IOERR, "4.3.0",
+				    "cannot hand the message on: %s",
+				    strerror(errno));
+			h->closed = true;
+		}
+		bytes += piece;
+		len -= piece;
+	} while (len > 0);
+	return 0;
+}
+
+int
+handoff_envelope(struct handoff *h, const struct envelope *e, struct error *err)
+{
+	struct buf text;
+	int result;
+
+	buf_init(&text, HANDOFF_ENVELOPE_MAX);
+	envelope_format(e, &text);
+	if (text.full)
+		result = error_set(
+		    err, EX_DATAERR, "5.3.4", "the envelope is too large");
+	else
+		result =
+		    send_frames(h, FRAME_ENVELOPE, text.data, text.len, err);
+	buf_release(&text);
+	return result;
+}
+
+int
+handoff_body(
+    struct handoff *h, const char *bytes, size_t len, struct error *err)
+{
+	return len == 0 ? 0 : send_frames(h, FRAME_BODY, bytes, len, err);
+}
+
+int
+handoff_header(
+    struct handoff *h, const char *bytes, size_t len, struct error *err)
+{
+	return send_frames(h, FRAME_HEADER, bytes, len, err);
+}
+
+int
+handoff_end(struct handoff *h, const struct handoff_end *end, struct error *err)
+{
+	struct buf text;
+	int result;
+
+	buf_init(&text, HANDOFF_PAYLOAD_MAX);
+	record_begin(&text, "end");
+	record_put_number(&text, "body_size", (long long)end->body_size);
+	record_put_number(&text, "eight_bit", end->eight_bit);
+	record_put_number(&text, "smtputf8", end->smtputf8);
+	record_put_number(&text, "lines", end->lines);
+	result = send_frames(h, FRAME_END, text.data, text.len, err);
+	buf_release(&text);
+	close(h->to);
+	h->to = -1;
+	return result;
+}
+
+/* The answer's record. 0, or -1: 'err' is what it says. */
+static int
+read_result(const struct buf *payload, struct error *err)
+{
+	struct record record;
+	struct error result;
+
+	if (record_parse(&record, "result", payload->data, payload->len, err) ==
+	    -1)
+		return -1;
+	error_clear(&result);
+	if (record_get_error(&record, &result) == -1)
+		error_set(&result, EX_PROTOCOL, "4.3.0",
+		    "submit gave an answer that is none");
+	record_release(&record);
+	if (result.exit_code == EX_OK)
+		return 0;
+	*err = result;
+	return -1;
+}
+
+static int
+wait_for(struct handoff *h, int *status)
+{
+	pid_t pid;
+
+	if (h->child == -1)
+		return -1;
+	do
+		pid = waitpid(h->child, status, 0);
+	while (pid == -1 && errno == EINTR);
+	h->child = -1;
+	return pid == -1 ? -1 : 0;
+}
+
+static void
+close_pipes(struct handoff *h)
+{
+	if (h->to != -1)
+		close(h->to);
+	if (h->from != -1)
+		close(h->from);
+	h->to = h->from = -1;
+}
+
+int
+handoff_result(struct handoff *h,
+    void (*line)(void *arg, char kind, const char *text), void *arg,
+    struct error *err)
+{
+	struct buf payload;
+	bool answered = false;
+	int result = -1, status = 0, got;
+	char type;
+
+	buf_init(&payload, HANDOFF_PAYLOAD_MAX);
+	while (!answered &&
+	       (got = read_frame(h->from, &type, &payload, err)) == 1) {
+		if (type == FRAME_RESULT) {
+			result = read_result(&payload, err);
+			answered = true;
+		} else
+			line(arg, type, payload.data);
+	}
+	close_pipes(h);
+	if (wait_for(h, &status) == -1)
+		status = 0;
+	if (!answered) {
+		error_set(err, EX_TEMPFAIL, "4.3.0",
+		    "submit ended without an answer%s%s",
+		    WIFSIGNALED(status) ? ", by signal " : "",
+		    WIFSIGNALED(status) ? sigabbrev_np(WTERMSIG(status)) : "");
+		error_hint(err, "its own message stands above, or in the log");
+	}
+	buf_release(&payload);
+	return result;
+}
+
+void
+handoff_abort(struct handoff *h)
+{
+	int status;
+
+	close_pipes(h);
+	(void)wait_for(h, &status);
+}
+
+/* What handoff_receive() has so far. */
+struct receiving {
+	struct envelope *envelope;
+	struct buf envelope_text;
+	struct buf *header;
+	struct handoff_end *end;
+	uint64_t body_size;
+	bool envelope_done;
+	bool header_seen;
+	handoff_on_envelope *on_envelope;
+	handoff_on_body *on_body;
+	void *arg;
+};
+
+static int
+protocol_error(struct error *err)
+{
+	return error_set(err, EX_PROTOCOL, "5.3.0",
+	    "what came through the pipe is no message");
+}
+
+/* The first frame of another type tells that the envelope is whole. */
+static int
+finish_envelope(struct receiving *r, struct error *err)
+{
+	if (r->envelope_done)
+		return 0;
+	r->envelope_done = true;
+	if (envelope_parse(r->envelope, r->envelope_text.data,
+		r->envelope_text.len, err) == -1)
+		return -1;
+	return r->on_envelope(r->arg, r->envelope, err);
+}
+
+static int
+take_end(struct receiving *r, const struct buf *payload, struct error *err)
+{
+	long long size, eight_bit, smtputf8, lines;
+	struct record record;
+	int result = -1;
+
+	if (record_parse(&record, "end", payload->data, payload->len, err) ==
+	    -1)
+		return -1;
+	if (record_get_number(&record, "body_size", 0, INT64_MAX, &size) ==
+		-1 ||
+	    record_get_number(&record, "eight_bit", 0, 1, &eight_bit) == -1 ||
+	    record_get_number(&record, "smtputf8", 0, 1, &smtputf8) == -1 ||
+	    record_get_number(&record, "lines", 0, CONTENT_QUOTE, &lines) ==
+		-1 ||
+	    (uint64_t)size != r->body_size)
+		(void)protocol_error(err);
+	else {
+		*r->end = (struct handoff_end){
+			.body_size = (uint64_t)size,
+			.eight_bit = eight_bit == 1,
+			.smtputf8 = smtputf8 == 1,
+			.lines = (enum content_lines)lines,
+		};
+		r->envelope->eight_bit = r->end->eight_bit;
+		r->envelope->smtputf8 = r->end->smtputf8;
+		result = 1;
+	}
+	record_release(&record);
+	return result;
+}
+
+/* 0: go on; 1: that was the end; -1. */
+static int
+take_frame(struct receiving *r, char type, const struct buf *payload,
+    struct error *err)
+{
+	if (type == FRAME_ENVELOPE && !r->envelope_done) {
+		if (buf_add(&r->envelope_text, payload->data, payload->len) ==
+		    -1)
+			return protocol_error(err);
+		return 0;
+	}
+	if (finish_envelope(r, err) == -1)
+		return -1;
+	switch (type) {
+	case FRAME_BODY:
+		if (r->header_seen)
+			return protocol_error(err);
+		r->body_size += payload->len;
+		return r->on_body(r->arg, payload->data, payload->len, err);
+	case FRAME_HEADER:
+		r->header_seen = true;
+		if (buf_add(r->header, payload->data, payload->len) == -1)
+			return error_set(err, EX_DATAERR, "5.3.4",
+			    "the header is too large");
+		return 0;
+	case FRAME_END:
+		return r->header_seen ? take_end(r, payload, err)
+				      : protocol_error(err);
+	default:
+		return protocol_error(err);
+	}
+}
+
+int
+handoff_receive(int fd, struct envelope *envelope, struct buf *header,
+    struct handoff_end *end, handoff_on_envelope *on_envelope,
+    handoff_on_body *on_body, void *arg, struct error *err)
+{
+	struct receiving r = {
+		.envelope = envelope,
+		.header = header,
+		.end = end,
+		.on_envelope = on_envelope,
+		.on_body = on_body,
+		.arg = arg,
+	};
+	struct buf payload;
+	int got, taken = -1;
+	char type;
+
+	buf_init(&payload, HANDOFF_PAYLOAD_MAX);
+	buf_init(&r.envelope_text, HANDOFF_ENVELOPE_MAX);
+	while ((got = read_frame(fd, &type, &payload, err)) == 1 &&
+	       (taken = take_frame(&r, type, &payload, err)) == 0)
+		continue;
+	if (got == 0)
+		error_set(err, EX_TEMPFAIL, "4.3.0",
+		    "the message was not completed, nothing was sent");
+	buf_release(&payload);
+	buf_release(&r.envelope_text);
+	return got == 1 && taken == 1 ? 0 : -1;
+}
+
+void
+handoff_line(int fd, char kind, const char *text)
+{
+	size_t len = strlen(text);
+
+	(void)write_frame(fd, kind == 'T' ? FRAME_TRACE : FRAME_NOTE, text,
+	    len < HANDOFF_PAYLOAD_MAX ? len : HANDOFF_PAYLOAD_MAX);
+}
+
+void
+handoff_answer(int fd, const struct error *result)
+{
+	struct buf text;
+
+	buf_init(&text, HANDOFF_PAYLOAD_MAX);
+	record_begin(&text, "result");
+	record_put_error(&text, result);
+	(void)write_frame(fd, FRAME_RESULT, text.data, text.len);
+	buf_release(&text);
+}

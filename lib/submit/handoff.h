@@ -1,0 +1,96 @@
+/* The pipe between sendmail, which has no rights, and submit, which sends:
+ * both ends of it.
+ *
+ * Frames: a type byte, the payload's length in four bytes (big-endian), the
+ * payload of at most HANDOFF_PAYLOAD_MAX bytes; long parts take several.
+ *
+ *	sendmail to submit      envelope… body… header… end
+ *	submit to sendmail      trace… note… result
+ *
+ * The envelope comes first, so that submit can refuse a caller before a body
+ * is taken. The header comes behind the body, since what it must say of the
+ * body (MIME fields, 8BITMIME) is known only then; so is whether the body
+ * has lines that SMTP has no room for, which the end tells. Without the end,
+ * nothing happens: a sendmail that was killed leaves nothing.
+ *
+ * submit answers nothing before it has the end, but a refusal, after which
+ * it reads no more: writing then fails with EPIPE and handoff_result() tells
+ * why.
+ */
+#ifndef HANDOFF_H
+#define HANDOFF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "mail/content.h"
+
+struct buf;
+struct envelope;
+struct error;
+
+#define HANDOFF_PAYLOAD_MAX	(64u * 1024)
+#define HANDOFF_HEADER_MAX	(8u * 1024 * 1024)	/* of all frames */
+#define HANDOFF_ENVELOPE_MAX	(16u * 1024 * 1024)
+
+/* What is known at the end. */
+struct handoff_end {
+	uint64_t body_size;		/* bytes sent, to be compared */
+	bool eight_bit;			/* of the content as it is sent */
+	bool smtputf8;
+	enum content_lines lines;	/* what is to be done to the body */
+};
+
+/* sendmail's side. */
+struct handoff {
+	pid_t child;			/* submit; -1: none */
+	int to;				/* its standard input */
+	int from;			/* its standard output */
+	bool closed;			/* it has stopped listening */
+};
+
+/* Start LIBEXEC/submit with -C config_path (NULL: without) and, if 'verbose',
+ * -v. EX_OSFILE when it cannot be started. */
+int	handoff_start(struct handoff *, const char *libexec,
+	    const char *config_path, bool verbose, struct error *);
+/* Send a part. 0 also when submit has stopped listening, which is then told
+ * by handoff_result(). EX_IOERR. */
+int	handoff_envelope(struct handoff *, const struct envelope *,
+	    struct error *);
+int	handoff_body(struct handoff *, const char *bytes, size_t len,
+	    struct error *);
+int	handoff_header(struct handoff *, const char *bytes, size_t len,
+	    struct error *);
+int	handoff_end(struct handoff *, const struct handoff_end *,
+	    struct error *);
+/* Read the answer to its end and wait for submit. 'line' is called for each
+ * line of the dialogue ('T') and each note ('N'). 0: delivered; -1: the
+ * error that submit reports, or that it ended without an answer. */
+int	handoff_result(struct handoff *,
+	    void (*line)(void *arg, char kind, const char *text), void *arg,
+	    struct error *);
+/* Give up: without the end sent, submit does nothing. */
+void	handoff_abort(struct handoff *);
+
+/* submit's side. */
+
+/* Called when the envelope is whole, before any of the body. */
+typedef int handoff_on_envelope(void *arg, struct envelope *,
+	    struct error *);
+/* Called with each piece of the body. */
+typedef int handoff_on_body(void *arg, const char *bytes, size_t len,
+	    struct error *);
+
+/* Read a message from 'fd'. The header is appended to 'header', the flags of
+ * 'end' are put into the envelope too. EX_TEMPFAIL when it ended without its
+ * end; EX_PROTOCOL for anything but the above; what a callback says. */
+int	handoff_receive(int fd, struct envelope *, struct buf *header,
+	    struct handoff_end *end, handoff_on_envelope *, handoff_on_body *,
+	    void *arg, struct error *);
+/* Answer. Failure to write is ignored: nobody listens any more. */
+void	handoff_line(int fd, char kind, const char *text);
+void	handoff_answer(int fd, const struct error *result);
+
+#endif

@@ -1,0 +1,180 @@
+#include "submit/submit.h"
+
+#include <sysexits.h>
+#include <syslog.h>
+#include <time.h>
+
+#include "account/config.h"
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "mail/envelope.h"
+#include "token/token.h"
+
+/* Log in; a server that will not have the token gets another one, once. */
+static int
+login(const struct submission *s, struct smtp_client *client,
+    struct token *token, struct error *err)
+{
+	char hash[ENCODE_SHA256_HEX_SIZE];
+	struct error refused;
+
+	if (smtp_client_login(
+		client, s->account->mailbox, token->value.data, err) == 0)
+		return 0;
+	if (!smtp_client_token_rejected(client) || !smtp_client_usable(client))
+		return -1;
+	token_hash(token, hash);
+	if (token_get(token, s->config, s->account, s->libexec, hash,
+		s->deadline, &refused) == -1)
+		return -1;
+	return smtp_client_login(
+	    client, s->account->mailbox, token->value.data, err);
+}
+
+/* As many transactions as the recipients need. */
+static int
+send_all(struct smtp_client *client, struct envelope *envelope,
+    const struct smtp_content *content, struct error *err)
+{
+	struct error last;
+	int result = -1;
+
+	do {
+		if (smtp_client_send(client, envelope, content, &last) == 0)
+			result = 0;
+		else if (result == -1)
+			*err = last;
+	} while (smtp_client_more(client) && smtp_client_usable(client));
+	return result;
+}
+
+/* What is to be said of the whole: the error of a recipient that is left,
+ * else, when nobody was reached, that of the first refused. */
+static int
+judge(const struct envelope *envelope, int result, struct error *err)
+{
+	size_t sent = envelope_count_state(envelope, RECIPIENT_SENT);
+
+	for (size_t i = 0; i < envelope->count; i++) {
+		const struct recipient *r = &envelope->recipients[i];
+
+		if (r->state != RECIPIENT_PENDING)
+			continue;
+		if (r->error != NULL)
+			*err = *r->error;
+		else if (result == 0)
+			error_set(err, EX_TEMPFAIL, "4.4.2",
+			    "the connection ended before all recipients were "
+			    "tried");
+		if (sent > 0)
+			error_prefix(err, "not yet sent to <%s>", r->address);
+		return -1;
+	}
+	if (sent > 0)
+		return 0;
+	for (size_t i = 0; i < envelope->count && result == 0; i++)
+		if (envelope->recipients[i].error != NULL) {
+			*err = *envelope->recipients[i].error;
+			return -1;
+		}
+	return -1;
+}
+
+/* A line a recipient in Postfix's form, which logwatch, pflogsumm and
+ * fail2ban read. */
+static void
+log_recipients(const struct submission *s, const struct envelope *envelope,
+    const struct smtp_client *client, double seconds, const struct error *err)
+{
+	const struct smtp_receipt *receipt = smtp_client_receipt(client);
+
+	for (size_t i = 0; i < envelope->count; i++) {
+		const struct recipient *r = &envelope->recipients[i];
+		const struct error *why = r->error != NULL ? r->error : err;
+		bool sent = r->state == RECIPIENT_SENT;
+
+		log_line(sent ? LOG_INFO : LOG_WARNING,
+		    "%s: from=<%s>, to=<%s>, relay=%s[%s]:%lld, delay=%.2f, "
+		    "dsn=%s, status=%s (%s), session=%s, message-id=%s",
+		    s->id, envelope->sender, r->address, s->account->host,
+		    smtp_client_address(client), s->account->port, seconds,
+		    sent ? "2.0.0" : why->status,
+		    sent                            ? "sent"
+		    : r->state == RECIPIENT_REFUSED ? "bounced"
+						    : "deferred",
+		    sent ? receipt->reply : why->text,
+		    sent ? receipt->session : smtp_client_session(client),
+		    sent ? receipt->message_id : "");
+	}
+}
+
+static struct smtp_options
+client_options(const struct submission *s)
+{
+	const struct account *a = s->account;
+
+	return (struct smtp_options){
+		.host = a->host,
+		.port = (unsigned)a->port,
+		.ca_dir = a->ca_dir,
+		.ca_file = a->ca_file,
+		.helo = s->helo,
+		.chunking = a->chunking,
+		.max_recipients = (size_t)a->max_recipients,
+		.trace = s->trace,
+		.trace_arg = s->trace_arg,
+	};
+}
+
+static int
+check_size(const struct account *a, const struct smtp_content *content,
+    struct error *err)
+{
+	unsigned long long size =
+	    content->header_len + (unsigned long long)content->body_len;
+
+	if (size <= (unsigned long long)a->max_size)
+		return 0;
+	error_set(err, EX_UNAVAILABLE, "5.3.4",
+	    "the message has %llu bytes, more than the %lld that '%s' may "
+	    "send",
+	    size, a->max_size, a->mailbox);
+	return error_hint(err,
+	    "send a link instead, or raise the mailbox's "
+	    "limit (Set-Mailbox %s -MaxSendSize 150MB) and 'max_size'",
+	    a->mailbox);
+}
+
+int
+submit(const struct submission *s, struct envelope *envelope,
+    const struct smtp_content *content, struct error *err)
+{
+	const struct smtp_options options = client_options(s);
+	struct smtp_client *client = smtp_client_new(&options);
+	double start = file_now();
+	struct token token;
+	struct error why;
+	int result;
+
+	error_clear(&why);
+	token_init(&token);
+	result = check_size(s->account, content, &why);
+	if (result == 0)
+		result = token_get(&token, s->config, s->account, s->libexec,
+		    NULL, s->deadline, &why);
+	if (result == 0)
+		result = smtp_client_open(client, s->deadline, &why);
+	if (result == 0)
+		result = login(s, client, &token, &why);
+	token_release(&token);
+	if (result == 0)
+		result = send_all(client, envelope, content, &why);
+	result = judge(envelope, result, &why);
+	log_recipients(s, envelope, client, file_now() - start, &why);
+	smtp_client_close(client);
+	if (result == -1)
+		*err = why;
+	return result;
+}

@@ -1,0 +1,38 @@
+/* One message through one account: token, connection, login, transactions,
+ * a verdict for each recipient, a line in the log for each.
+ *
+ * The deadline bounds all that happens before the final dot; the reply to
+ * that is waited for as RFC 5321 says. A refused token is renewed once.
+ */
+#ifndef SUBMIT_H
+#define SUBMIT_H
+
+#include <stddef.h>
+
+#include "smtp/client.h"
+
+struct account;
+struct config;
+struct envelope;
+struct error;
+
+/* What stays the same whatever the message. Kept by reference. */
+struct submission {
+	const struct config *config;
+	const struct account *account;
+	const char *libexec;		/* folder of the token program */
+	const char *helo;		/* this host's name */
+	const char *id;			/* of the message, for the log */
+	double deadline;		/* file_now() seconds */
+	/* Lines of the dialogue, or NULL: 'direction' is 'S' or 'C'. */
+	void (*trace)(void *arg, char direction, const char *line);
+	void *trace_arg;
+};
+
+/* Send. 0 when every recipient was taken or refused for itself while others
+ * were taken: the envelope tells which. -1 otherwise: nobody got it, or, with
+ * a status of class 4, some are left pending in the envelope. */
+int	submit(const struct submission *, struct envelope *,
+	    const struct smtp_content *, struct error *);
+
+#endif

@@ -1,0 +1,220 @@
+/* submit: takes a message from sendmail's pipe and sends it.
+ *
+ * It owns the queue and talks to Microsoft, so it runs set-id as the user
+ * 'outpost' and trusts nothing that its caller says: account, sender and
+ * recipients are checked again here, against the real uid. It parses no mail
+ * and never sees a secret, only access tokens.
+ */
+#include <pwd.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "account/account.h"
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/startup.h"
+#include "base/xalloc.h"
+#include "mail/envelope.h"
+#include "queue/id.h"
+#include "queue/spool.h"
+#include "submit/handoff.h"
+#include "submit/submit.h"
+
+/* The reply to the final dot may take ten minutes; then there is no more. */
+#define FINAL_SECONDS 630
+#define HOST_SIZE 256
+
+struct job {
+	struct startup who;
+	const char *config_option; /* -C */
+	bool verbose;              /* -v */
+	char *config_path;
+	struct config config;
+	char *caller_name; /* login name, or NULL */
+	const struct account *account;
+	struct envelope envelope;
+	struct buf header;
+	struct handoff_end end;
+	struct spool spool;
+};
+
+static int
+parse_arguments(struct job *job, int argc, char **argv, struct error *err)
+{
+	int letter;
+
+	opterr = 0;
+	while ((letter = getopt(argc, argv, "+C:v")) != -1)
+		switch (letter) {
+		case 'C':
+			job->config_option = optarg;
+			break;
+		case 'v':
+			job->verbose = true;
+			break;
+		default:
+			return error_set(err, EX_USAGE, "5.3.0",
+			    "submit is run by sendmail, not by hand");
+		}
+	if (optind != argc)
+		return error_set(err, EX_USAGE, "5.3.0",
+		    "submit is run by sendmail, not by hand");
+	if (job->who.service && job->config_option != NULL)
+		return error_set(err, EX_NOPERM, "5.7.0",
+		    "-C is not for a system installation");
+	return 0;
+}
+
+/* Set-id bits that do not work matter only where the queue is another's. */
+static int
+check_queue_is_ours(const struct job *job, struct error *err)
+{
+	if (!job->who.set_id_ignored ||
+	    access(job->config.queue_dir, R_OK | W_OK | X_OK) == 0)
+		return 0;
+	return startup_ignored_error(err);
+}
+
+static int
+load_config(struct job *job, struct error *err)
+{
+	const struct passwd *caller;
+
+	job->config_path = config_find(job->config_option, job->who.service);
+	if (config_load(&job->config, job->config_path, err) == -1)
+		return -1;
+	log_open((enum log_target)job->config.log_target, "outpost/submit",
+	    job->config.log_file);
+	if ((caller = getpwuid(job->who.caller)) != NULL)
+		job->caller_name = xstrdup(caller->pw_name);
+	return check_queue_is_ours(job, err);
+}
+
+static int
+on_envelope(void *arg, struct envelope *envelope, struct error *err)
+{
+	struct job *job = arg;
+	const struct account_caller caller = {
+		.uid = job->who.caller,
+		.system = job->who.service,
+		.name = job->caller_name,
+	};
+
+	if (account_authorise(&job->config, &caller, envelope->account,
+		envelope->sender, &job->account, err) == -1)
+		return -1;
+	return spool_open(&job->spool, job->config.queue_dir, err);
+}
+
+static int
+on_body(void *arg, const char *bytes, size_t len, struct error *err)
+{
+	struct job *job = arg;
+
+	return spool_write(&job->spool, bytes, len, err);
+}
+
+static void
+show_line(void *arg, char direction, const char *line)
+{
+	struct buf text;
+
+	(void)arg;
+	buf_init(&text, HANDOFF_PAYLOAD_MAX);
+	(void)buf_addf(&text, "%c: %s", direction, line);
+	handoff_line(STDOUT_FILENO, 'T', text.data);
+	buf_release(&text);
+}
+
+/* Where others got the message, who did not is told of, one line each. */
+static void
+report_refused(const struct envelope *envelope)
+{
+	for (size_t i = 0; i < envelope->count; i++) {
+		const struct recipient *r = &envelope->recipients[i];
+		char *note;
+
+		if (r->state != RECIPIENT_REFUSED || r->error == NULL)
+			continue;
+		note = xasprintf(
+		    "<%s> was refused: %s", r->address, r->error->text);
+		handoff_line(STDOUT_FILENO, 'N', note);
+		free(note);
+	}
+}
+
+static int
+send_message(struct job *job, struct error *err)
+{
+	char host[HOST_SIZE] = "", id[ID_SIZE];
+	struct timespec now;
+	const struct smtp_content content = {
+		.header = job->header.data,
+		.header_len = job->header.len,
+		.body_fd = job->spool.fd,
+		.body_len = (off_t)job->spool.size,
+	};
+	const char *libexec =
+	    job->who.service ? NULL : getenv("OUTPOST_LIBEXEC");
+	struct submission submission = {
+		.config = &job->config,
+		.account = job->account,
+		.libexec = libexec != NULL ? libexec : OUTPOST_LIBEXECDIR,
+		.helo = host,
+		.id = id,
+		.deadline = file_now() + (double)job->config.patience,
+		.trace = job->verbose ? show_line : NULL,
+	};
+	int result;
+
+	(void)gethostname(host, sizeof(host) - 1);
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	id_make(id, &now, arc4random());
+	startup_deadline((unsigned)job->config.patience + FINAL_SECONDS);
+	result = submit(&submission, &job->envelope, &content, err);
+	if (envelope_count_state(&job->envelope, RECIPIENT_SENT) > 0)
+		report_refused(&job->envelope);
+	return result;
+}
+
+static int
+run(struct job *job, int argc, char **argv, struct error *err)
+{
+	if (startup_service(&job->who, err) == -1 ||
+	    parse_arguments(job, argc, argv, err) == -1 ||
+	    load_config(job, err) == -1)
+		return -1;
+	if (handoff_receive(STDIN_FILENO, &job->envelope, &job->header,
+		&job->end, on_envelope, on_body, job, err) == -1)
+		return -1;
+	if (job->end.lines != CONTENT_KEEP &&
+	    spool_rewrite(
+		&job->spool, job->config.queue_dir, job->end.lines, err) == -1)
+		return -1;
+	return send_message(job, err);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct job job = { .verbose = false };
+	struct error result;
+
+	error_clear(&result);
+	config_init(&job.config);
+	envelope_init(&job.envelope);
+	buf_init(&job.header, HANDOFF_HEADER_MAX);
+	spool_init(&job.spool);
+	(void)run(&job, argc, argv, &result);
+	handoff_answer(STDOUT_FILENO, &result);
+	spool_release(&job.spool);
+	buf_release(&job.header);
+	envelope_release(&job.envelope);
+	config_release(&job.config);
+	free(job.config_path);
+	free(job.caller_name);
+	return result.exit_code;
+}
