@@ -1,0 +1,40 @@
+/* What the commands of outpost(8) share.
+ *
+ * A command is a row of the table in main.c and one function: it gets its own
+ * arguments (argv[0] is its name) with the configuration loaded, and returns
+ * 0, or -1 with an error that main.c prints.
+ */
+#ifndef OUTPOST_H
+#define OUTPOST_H
+
+#include <stdbool.h>
+
+#include "account/config.h"
+#include "base/startup.h"
+
+struct error;
+
+struct outpost {
+	struct startup who;
+	const char *config_option;	/* -C, or NULL */
+	char *libexec;			/* folder of the token program */
+	bool system;			/* that program has a set-id bit */
+	struct config config;
+};
+
+int	login_run(struct outpost *, int argc, char **argv, struct error *);
+int	logout_run(struct outpost *, int argc, char **argv, struct error *);
+int	token_run(struct outpost *, int argc, char **argv, struct error *);
+
+/* The account of that mailbox, or for NULL the default one. EX_CONFIG names
+ * the accounts there are. */
+int	outpost_account(const struct outpost *, const char *mailbox,
+	    const struct account **out, struct error *);
+/* The only argument left after options, NULL when there is none. EX_USAGE. */
+int	outpost_argument(int argc, char **argv, int first, const char **out,
+	    struct error *);
+/* Before secrets are touched: root becomes the user whose they are, others
+ * must be that user. */
+int	outpost_take_secrets(const struct outpost *, struct error *);
+
+#endif

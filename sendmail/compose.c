@@ -1,0 +1,284 @@
+#include "sendmail/compose.h"
+
+#include <sysexits.h>
+
+#include "account/local.h"
+#include "base/error.h"
+#include "base/xalloc.h"
+#include "mail/complete.h"
+#include "mail/from_policy.h"
+#include "mail/utf8.h"
+#include "mail/xtext.h"
+
+#define PROGRAM "Outpost " OUTPOST_VERSION
+#define CANDIDATES_MAX 3
+
+void
+message_init(struct message *m, const struct options *options,
+    const struct config *config, const struct caller *caller)
+{
+	*m = (struct message){
+		.options = options,
+		.config = config,
+		.caller = caller,
+	};
+	header_init(&m->header);
+	envelope_init(&m->envelope);
+	mailbox_init(&m->sender);
+}
+
+void
+message_release(struct message *m)
+{
+	header_release(&m->header);
+	envelope_release(&m->envelope);
+	mailbox_release(&m->sender);
+}
+
+/* Add one; a local one is sent to where local mail goes, and what it was is
+ * kept for notifications. */
+static int
+add_recipient(
+    struct message *m, const struct mailbox *mailbox, struct error *err)
+{
+	char *written = mailbox_address(mailbox), *local = NULL;
+	const char *address = written;
+	struct envelope *e = &m->envelope;
+	size_t before = e->count;
+	int result = -1;
+
+	if (local_is_domain(m->config, m->caller->host, mailbox->domain)) {
+		address = local_target(m->config);
+		local = mailbox->domain != NULL
+			    ? xstrdup(written)
+			    : xasprintf("%s@%s", written, m->caller->host);
+		if (address == NULL) {
+			error_set(err, EX_NOUSER, "5.1.1",
+			    "'%s' is a local user, and mail for local users "
+			    "goes nowhere",
+			    written);
+			error_hint(err, "set 'admin' in %s", m->config->path);
+			goto out;
+		}
+	}
+	if (address_smtp_safe(address, &e->smtputf8, err) == -1 ||
+	    envelope_add(e, address, err) == -1)
+		goto out;
+	if (local != NULL && e->count > before)
+		e->recipients[before].original = dsn_orcpt(local);
+	result = 0;
+out:
+	free(written);
+	free(local);
+	return result;
+}
+
+static int
+collect_recipients(struct message *m, struct error *err)
+{
+	const struct options *o = m->options;
+	struct mailbox_list list;
+	int result = -1;
+
+	mailbox_list_init(&list);
+	for (size_t i = 0; i < o->recipient_count; i++)
+		if (address_parse_argument(&list, o->recipients[i], err) == -1)
+			goto out;
+	if (o->recipients_from_header &&
+	    header_recipients(&m->header, &list, err) == -1)
+		goto out;
+	for (size_t i = 0; i < list.count; i++)
+		if (add_recipient(m, &list.items[i], err) == -1)
+			goto out;
+	if (m->envelope.count == 0) {
+		error_set(
+		    err, EX_USAGE, "5.1.3", "the message has no recipients");
+		error_hint(
+		    err, o->recipients_from_header
+			     ? "give it a To, Cc or Bcc field with an address"
+			     : "name them after the options, or use -t");
+		goto out;
+	}
+	result = 0;
+out:
+	mailbox_list_release(&list);
+	return result;
+}
+
+/* The first address of the header's From, or NULL; to be freed. What is not
+ * an address is no candidate: from_policy_apply() replaces it. */
+static char *
+header_from(const struct header *h)
+{
+	size_t at = header_find(h, "From", 0), len;
+	struct mailbox_list list;
+	const char *value;
+	char *address = NULL;
+
+	if (at == HEADER_NONE)
+		return NULL;
+	mailbox_list_init(&list);
+	value = header_raw_value(h, at, &len);
+	if (address_parse_list(&list, value, len, NULL) == 0 && list.count > 0)
+		address = mailbox_address(&list.items[0]);
+	mailbox_list_release(&list);
+	return address;
+}
+
+static int
+choose_account(struct message *m, struct error *err)
+{
+	const char *candidates[CANDIDATES_MAX];
+	const struct account_caller caller = {
+		.uid = m->caller->uid,
+		.name = m->caller->login,
+	};
+	char *sender = NULL, *from = header_from(&m->header);
+	size_t count = 0;
+	int result;
+
+	if (m->options->sender != NULL && !m->null_sender)
+		candidates[count++] = sender = mailbox_address(&m->sender);
+	if (from != NULL && *from != '\0')
+		candidates[count++] = from;
+	if (m->caller->login != NULL)
+		candidates[count++] = m->caller->login;
+	result = account_choose(
+	    m->config, &caller, candidates, count, &m->choice, err);
+	if (result == 0) {
+		m->envelope.account = xstrdup(m->choice.account->mailbox);
+		m->envelope.sender = xstrdup(m->choice.sender);
+		if (address_smtp_safe(
+			m->envelope.sender, &m->envelope.smtputf8, err) == -1)
+			result = -1;
+	}
+	free(sender);
+	free(from);
+	return result;
+}
+
+/* -N, -R, -V. */
+static int
+set_notification(struct message *m, struct error *err)
+{
+	const struct options *o = m->options;
+	struct envelope *e = &m->envelope;
+
+	if (o->notify != NULL && dsn_notify(o->notify, &e->notify, err) == -1)
+		return -1;
+	if (o->ret != NULL && dsn_ret(o->ret, &e->ret, err) == -1)
+		return -1;
+	if (o->envid != NULL && dsn_envid(o->envid, &e->envid, err) == -1)
+		return -1;
+	return 0;
+}
+
+int
+compose_envelope(struct message *m, const struct buf *block, struct error *err)
+{
+	const struct options *o = m->options;
+
+	if (o->sender != NULL) {
+		if (address_parse_sender(&m->sender, o->sender, err) == -1)
+			return -1;
+		m->null_sender = mailbox_is_null(&m->sender);
+	}
+	if (header_parse(&m->header, block->data, block->len, NULL, err) == -1)
+		return -1;
+	if (set_notification(m, err) == -1 || collect_recipients(m, err) == -1)
+		return -1;
+	return choose_account(m, err);
+}
+
+/* How a local name in To or Cc is shown: as the address it went to. */
+static const char *
+shown_as(void *arg, const char *local)
+{
+	const struct message *m = arg;
+
+	(void)local;
+	return local_target(m->config);
+}
+
+static bool
+is_local(void *arg, const char *domain)
+{
+	const struct message *m = arg;
+
+	return local_is_domain(m->config, m->caller->host, domain);
+}
+
+enum content_lines
+compose_lines(const struct message *m, const struct content *body)
+{
+	if (body->longest <= CONTENT_LINE_MAX)
+		return CONTENT_KEEP;
+	return header_content_lines(&m->header);
+}
+
+static int
+complete(struct message *m, const struct content *body, struct error *err)
+{
+	const struct caller *c = m->caller;
+	const char *given = m->options->full_name;
+	char *from = m->options->sender != NULL && !m->null_sender
+			 ? mailbox_address(&m->sender)
+			 : NULL;
+	const struct completion completion = {
+		.now = c->now,
+		.utc_offset = c->utc_offset,
+		.unique = c->unique,
+		.host = c->host,
+		.program = PROGRAM,
+		.account = m->choice.account->mailbox,
+		.login = c->login,
+		.full_name = given != NULL ? given : c->full_name,
+		.from = m->null_sender ? NULL
+			: from != NULL ? from
+				       : c->login,
+		.uid = (long)c->uid,
+		.hops_max = m->options->hops_max,
+		.add_nothing = m->options->add_nothing,
+		.null_sender = m->null_sender,
+		.body_8bit = body->has_8bit,
+		.body_utf8 = body->utf8,
+		.body_quoted = compose_lines(m, body) == CONTENT_QUOTE,
+		.shown_as = shown_as,
+		.shown_as_arg = m,
+	};
+	int result = header_complete(&m->header, &completion, err);
+
+	free(from);
+	return result;
+}
+
+int
+compose_header(struct message *m, const struct content *body, struct buf *out,
+    struct error *err)
+{
+	const struct account *a = m->choice.account;
+	const struct from_policy policy = {
+		.account = a->mailbox,
+		.send_as = a->send_as.items,
+		.send_as_count = a->send_as.count,
+		.reject = a->foreign_from == FOREIGN_FROM_REJECT,
+		.host = m->caller->host,
+		.is_local = is_local,
+		.arg = m,
+	};
+	bool quoted = compose_lines(m, body) == CONTENT_QUOTE;
+	struct envelope *e = &m->envelope;
+
+	if (complete(m, body, err) == -1 ||
+	    from_policy_apply(&policy, &m->header, NULL, err) == -1 ||
+	    header_format(&m->header, out, &e->smtputf8, err) == -1)
+		return -1;
+	if (buf_adds(out, "\r\n") == -1)
+		return error_set(
+		    err, EX_DATAERR, "5.6.0", "the header is too large");
+	if (m->options->smtputf8)
+		e->smtputf8 = true;
+	if (m->options->eight_bit || (body->has_8bit && !quoted))
+		e->eight_bit = true;
+	return 0;
+}

@@ -1,0 +1,408 @@
+#include "sendmail/options.h"
+
+#include <ctype.h>
+#include <stdint.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/error.h"
+
+/* Takes an option's argument (NULL for a flag). */
+typedef int option_handler(
+    struct options *, char letter, char *argument, struct error *);
+
+static option_handler set_flag, set_text, set_body_type, set_hops, set_mode,
+    set_error_mode, set_short_option, set_long_option, set_debug, ignore,
+    ignore_file, not_yet;
+
+enum argument {
+	NONE,
+	NEEDED,   /* attached or the next word */
+	ATTACHED, /* attached or none */
+};
+
+/* clang-format off */
+static const struct option {
+	char letter;
+	enum argument argument;
+	option_handler *handler;
+	const char *what;
+} table[] = {
+	{ 'A', NEEDED,   ignore,           "accepted and ignored" },
+	{ 'B', NEEDED,   set_body_type,    "type of the body" },
+	{ 'b', NEEDED,   set_mode,         "what to do" },
+	{ 'C', NEEDED,   set_text,         "configuration file" },
+	{ 'c', NONE,     ignore,           "accepted and ignored" },
+	{ 'D', NEEDED,   ignore_file,      "accepted, never opened" },
+	{ 'd', ATTACHED, set_debug,        "-d0.1 prints the version" },
+	{ 'e', NEEDED,   set_error_mode,   "how errors are told" },
+	{ 'F', NEEDED,   set_text,         "full name of the sender" },
+	{ 'f', NEEDED,   set_text,         "address of the sender" },
+	{ 'G', NONE,     set_flag,         "relay: add nothing" },
+	{ 'h', NEEDED,   set_hops,         "most hops" },
+	{ 'I', NONE,     not_yet,          "like -bi" },
+	{ 'i', NONE,     set_flag,         "a lone dot does not end the message" },
+	{ 'L', NEEDED,   not_yet,          "tag in the log" },
+	{ 'M', NEEDED,   ignore,           "accepted and ignored" },
+	{ 'm', NONE,     ignore,           "accepted and ignored" },
+	{ 'N', NEEDED,   set_text,         "when to notify" },
+	{ 'n', NONE,     ignore,           "no aliases" },
+	{ 'O', NEEDED,   set_long_option,  "option by its long name" },
+	{ 'o', NEEDED,   set_short_option, "option by its letter" },
+	{ 'p', NEEDED,   ignore,           "accepted and ignored" },
+	{ 'q', ATTACHED, not_yet,          "run the queue" },
+	{ 'R', NEEDED,   set_text,         "what notifications return" },
+	{ 'r', NEEDED,   set_text,         "like -f" },
+	{ 's', NONE,     ignore,           "accepted and ignored" },
+	{ 'T', NEEDED,   ignore,           "accepted and ignored" },
+	{ 't', NONE,     set_flag,         "recipients from the header" },
+	{ 'U', NONE,     set_flag,         "SMTPUTF8" },
+	{ 'V', NEEDED,   set_text,         "envelope id" },
+	{ 'v', NONE,     set_flag,         "show the SMTP dialogue" },
+	{ 'X', NEEDED,   ignore_file,      "accepted, never opened" },
+	{ 'x', NONE,     ignore,           "accepted and ignored" },
+};
+
+/* -b: modes of other sendmails, and what we say to those we have not. */
+static const struct {
+	char letter;
+	enum options_mode mode;
+	const char *refusal;
+} modes[] = {
+	{ 'm', MODE_MESSAGE, NULL },
+	{ 'h', MODE_NOTHING, NULL },
+	{ 'H', MODE_NOTHING, NULL },
+	{ 'd', MODE_MESSAGE, "there is no daemon" },
+	{ 'D', MODE_MESSAGE, "there is no daemon" },
+	{ 'l', MODE_MESSAGE, "there is no daemon" },
+	{ 's', MODE_MESSAGE, "SMTP on standard input is not supported yet" },
+	{ 'p', MODE_MESSAGE, "there is no queue yet" },
+	{ 'P', MODE_MESSAGE, "there is no queue yet" },
+	{ 'i', MODE_MESSAGE, "aliases are not supported yet" },
+	{ 'v', MODE_MESSAGE, "verifying addresses is not supported yet" },
+	{ 't', MODE_MESSAGE, "there are no rules to test" },
+	{ 'C', MODE_MESSAGE, "there is no such check" },
+	{ 'z', MODE_MESSAGE, "there is no frozen configuration" },
+	{ 'a', MODE_MESSAGE, "ARPANET mode is not spoken any more" },
+};
+
+/* -o x and -O Name=value that do something; all others are accepted and
+ * ignored, as sendmail's many options have no meaning here. */
+static const struct {
+	char letter;
+	const char *name;
+	option_handler *handler;
+} settings[] = {
+	{ 'i', "IgnoreDots",   set_flag },
+	{ 'v', "Verbose",      set_flag },
+	{ 'e', "ErrorMode",    set_error_mode },
+	{ 'd', "DeliveryMode", NULL },		/* set_delivery() */
+	{ '8', "EightBitMode", ignore },	/* decided from the content */
+	{ '7', "SevenBitInput", ignore },	/* the same */
+	{ 'm', "MeToo",        ignore },	/* always so */
+};
+/* clang-format on */
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define OPTSTRING_SIZE (COUNT(table) * 3 + 2)
+
+static int
+usage(struct error *err, const char *hint)
+{
+	error_hint(err, "%s",
+	    hint != NULL
+		? hint
+		: "usage: sendmail [-t] [-i] [-v] [-f sender] [-F name] "
+		  "[recipient ...]");
+	return -1;
+}
+
+static int
+set_flag(struct options *o, char letter, char *argument, struct error *err)
+{
+	/* As a setting, "-oi" or "-oitrue" or "-oifalse". */
+	bool on = argument == NULL || *argument == '\0' ||
+		  strchr("tTyY1", *argument) != NULL;
+
+	(void)err;
+	switch (letter) {
+	case 'G':
+		o->add_nothing = on;
+		break;
+	case 'i':
+		o->ignore_dots = on;
+		break;
+	case 't':
+		o->recipients_from_header = on;
+		break;
+	case 'U':
+		o->smtputf8 = on;
+		break;
+	case 'v':
+		o->verbose = on;
+		break;
+	default:
+		break;
+	}
+	return 0;
+}
+
+static int
+set_text(struct options *o, char letter, char *argument, struct error *err)
+{
+	(void)err;
+	switch (letter) {
+	case 'C':
+		o->config = argument;
+		break;
+	case 'F':
+		o->full_name = argument;
+		break;
+	case 'f':
+	case 'r':
+		o->sender = argument;
+		break;
+	case 'N':
+		o->notify = argument;
+		break;
+	case 'R':
+		o->ret = argument;
+		break;
+	case 'V':
+		o->envid = argument;
+		break;
+	default:
+		break;
+	}
+	return 0;
+}
+
+static int
+set_body_type(struct options *o, char letter, char *argument, struct error *err)
+{
+	(void)letter;
+	if (strcasecmp(argument, "8BITMIME") == 0)
+		o->eight_bit = true;
+	else if (strcasecmp(argument, "7BIT") != 0) {
+		error_set(err, EX_USAGE, "5.5.4",
+		    "-B does not know the body type '%s'", argument);
+		return usage(err, "it takes 7BIT or 8BITMIME");
+	}
+	return 0;
+}
+
+static int
+set_hops(struct options *o, char letter, char *argument, struct error *err)
+{
+	const char *why;
+	long long hops = strtonum(argument, 1, 1000, &why);
+
+	(void)letter;
+	if (why != NULL) {
+		error_set(err, EX_USAGE, "5.5.4",
+		    "-h takes a number of hops, not '%s'", argument);
+		return usage(err, "a number from 1 to 1000");
+	}
+	o->hops_max = (unsigned)hops;
+	return 0;
+}
+
+static int
+set_mode(struct options *o, char letter, char *argument, struct error *err)
+{
+	(void)letter;
+	for (size_t i = 0; i < COUNT(modes); i++) {
+		if (argument[0] != modes[i].letter || argument[1] != '\0')
+			continue;
+		if (modes[i].refusal != NULL) {
+			error_set(err, EX_USAGE, "5.5.1", "-b%c: %s",
+			    modes[i].letter, modes[i].refusal);
+			return usage(err, NULL);
+		}
+		o->mode = modes[i].mode;
+		return 0;
+	}
+	error_set(
+	    err, EX_USAGE, "5.5.1", "-b does not know the mode '%s'", argument);
+	return usage(err, NULL);
+}
+
+/* All of them tell on standard error and by the exit status. */
+static int
+set_error_mode(
+    struct options *o, char letter, char *argument, struct error *err)
+{
+	(void)o;
+	(void)letter;
+	if (*argument == '=')
+		argument++;
+	if (*argument != '\0' && strchr("mpqwe", *argument) != NULL)
+		return 0;
+	error_set(
+	    err, EX_USAGE, "5.5.4", "there is no error mode '%s'", argument);
+	return usage(err, "it is one of m, p, q, w, e");
+}
+
+/* Sending is always done before we return, which is what 'i' asks for and
+ * more than 'b' does. */
+static int
+set_delivery(const char *argument, struct error *err)
+{
+	if (*argument == 'i' || *argument == 'b' || *argument == '\0')
+		return 0;
+	if (*argument == 'q' || *argument == 'd') {
+		error_set(err, EX_USAGE, "5.5.4",
+		    "delivery mode '%c' needs a queue, which there is not yet",
+		    *argument);
+		return usage(err, "leave it out: the message is sent at once");
+	}
+	error_set(
+	    err, EX_USAGE, "5.5.4", "there is no delivery mode '%s'", argument);
+	return usage(err, "it is one of i, b");
+}
+
+static int
+apply_setting(struct options *o, size_t i, char *value, struct error *err)
+{
+	if (settings[i].handler == NULL)
+		return set_delivery(value, err);
+	return settings[i].handler(o, settings[i].letter, value, err);
+}
+
+static int
+set_short_option(
+    struct options *o, char letter, char *argument, struct error *err)
+{
+	(void)letter;
+	for (size_t i = 0; i < COUNT(settings); i++)
+		if (argument[0] == settings[i].letter)
+			return apply_setting(o, i, argument + 1, err);
+	return 0;
+}
+
+static int
+set_long_option(
+    struct options *o, char letter, char *argument, struct error *err)
+{
+	size_t len = strcspn(argument, "=");
+	char nothing[1] = "";
+	char *value = argument[len] == '=' ? argument + len + 1 : nothing;
+
+	(void)letter;
+	for (size_t i = 0; i < COUNT(settings); i++)
+		if (strlen(settings[i].name) == len &&
+		    strncasecmp(argument, settings[i].name, len) == 0)
+			return apply_setting(o, i, value, err);
+	return 0;
+}
+
+static int
+set_debug(struct options *o, char letter, char *argument, struct error *err)
+{
+	(void)letter;
+	(void)err;
+	if (argument != NULL && strncmp(argument, "0.", 2) == 0)
+		o->mode = MODE_VERSION;
+	return 0;
+}
+
+static int
+ignore(struct options *o, char letter, char *argument, struct error *err)
+{
+	(void)o;
+	(void)letter;
+	(void)argument;
+	(void)err;
+	return 0;
+}
+
+static int
+ignore_file(struct options *o, char letter, char *argument, struct error *err)
+{
+	(void)letter;
+	(void)err;
+	o->ignored_file = argument;
+	return 0;
+}
+
+static int
+not_yet(struct options *o, char letter, char *argument, struct error *err)
+{
+	(void)o;
+	(void)argument;
+	error_set(err, EX_USAGE, "5.5.1", "-%c is not supported yet", letter);
+	return usage(err, NULL);
+}
+
+static void
+make_optstring(char out[OPTSTRING_SIZE])
+{
+	*out++ = '+';
+	for (size_t i = 0; i < COUNT(table); i++) {
+		*out++ = table[i].letter;
+		if (table[i].argument != NONE)
+			*out++ = ':';
+		if (table[i].argument == ATTACHED)
+			*out++ = ':';
+	}
+	*out = '\0';
+}
+
+static const struct option *
+find(int letter)
+{
+	for (size_t i = 0; i < COUNT(table); i++)
+		if (table[i].letter == letter)
+			return &table[i];
+	return NULL;
+}
+
+static int
+unknown(int letter, struct error *err)
+{
+	const struct option *known = find(letter);
+
+	if (known != NULL)
+		error_set(
+		    err, EX_USAGE, "5.5.4", "-%c needs an argument", letter);
+	else if (letter == '-')
+		error_set(err, EX_USAGE, "5.5.4", "there are no long options");
+	else
+		error_set(err, EX_USAGE, "5.5.4", "unknown option -%c",
+		    isprint(letter) ? letter : '?');
+	return usage(err, NULL);
+}
+
+int
+options_parse(struct options *out, int argc, char **argv, struct error *err)
+{
+	struct options options = { .mode = MODE_MESSAGE };
+	char letters[OPTSTRING_SIZE];
+	int letter;
+
+	make_optstring(letters);
+	opterr = 0;
+	optind = 0;
+	while ((letter = getopt(argc, argv, letters)) != -1) {
+		const struct option *option = find(letter);
+
+		if (letter == '?' || option == NULL)
+			return unknown(optopt, err);
+		if (option->handler(&options, option->letter, optarg, err) ==
+		    -1)
+			return -1;
+	}
+	options.recipients = argv + optind;
+	options.recipient_count = (size_t)(argc - optind);
+	*out = options;
+	return 0;
+}
+
+char
+options_row(size_t i, const char **what)
+{
+	if (i >= COUNT(table))
+		return 0;
+	*what = table[i].what;
+	return table[i].letter;
+}

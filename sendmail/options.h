@@ -1,0 +1,53 @@
+/* The command line of sendmail, as a value.
+ *
+ * Options are a table of letters (options.c); sendmail(8) lists the same. They
+ * end at the first word that is none, so that a recipient can never be taken
+ * for an option, and there are no long ones. No option opens a file, runs a
+ * command or reaches past this process: those of other sendmails that did
+ * (-X, -D, -O QueueDirectory …) are accepted and do nothing.
+ *
+ * Strings point into argv. Wrong use is EX_USAGE.
+ */
+#ifndef OPTIONS_H
+#define OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct error;
+
+/* What is to be done. */
+enum options_mode {
+	MODE_MESSAGE,		/* read one message and send it */
+	MODE_NOTHING,		/* -bh, -bH: no host status is kept; exit 0 */
+	MODE_VERSION,		/* -d0.1 */
+};
+
+struct options {
+	enum options_mode mode;
+	bool recipients_from_header;	/* -t */
+	bool ignore_dots;		/* -i */
+	bool verbose;			/* -v */
+	bool add_nothing;		/* -G */
+	bool smtputf8;			/* -U */
+	bool eight_bit;			/* -B8BITMIME */
+	const char *sender;		/* -f, -r: NULL when not given */
+	const char *full_name;		/* -F */
+	const char *notify;		/* -N */
+	const char *ret;		/* -R */
+	const char *envid;		/* -V */
+	const char *config;		/* -C */
+	unsigned hops_max;		/* -h, 0 when not given */
+	const char *ignored_file;	/* what -X or -D named, for the log */
+	char **recipients;		/* the words after the options */
+	size_t recipient_count;
+};
+
+int	options_parse(struct options *, int argc, char **argv,
+	    struct error *);
+
+/* The rows of the table, for the check of the manual page: the letter, or 0
+ * after the last, and what it does in a few words. */
+char	options_row(size_t i, const char **what);
+
+#endif
