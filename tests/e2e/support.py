@@ -1,0 +1,123 @@
+"""What the end-to-end tests share: the programs, run as a user would."""
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = Path(os.environ.get("OUTPOST_BUILD", ROOT / "build")).resolve()
+SANITIZED = BUILD.name == "san"
+
+APP = "5c1f7a3e-9d42-4d0b-8a77-0e6b1c2d3f40"
+SECRET = "Zx8~confidential.secret_value"
+ACCOUNT = "alerts@contoso.com"
+
+# sysexits.h
+OK, USAGE, DATAERR, NOUSER, UNAVAILABLE = 0, 64, 65, 67, 69
+SOFTWARE, CANTCREAT, IOERR, TEMPFAIL, NOPERM, CONFIG = 70, 73, 74, 75, 77, 78
+
+
+@dataclass
+class Result:
+    code: int
+    out: str
+    err: str
+
+    def __repr__(self):
+        return f"exit {self.code}\nstdout: {self.out}\nstderr: {self.err}"
+
+
+class Outpost:
+    """The programs of a build folder with their own state and configuration,
+    as a user's copy without set-id bits."""
+
+    def __init__(self, folder, office, **account):
+        self.folder, self.office = Path(folder), office
+        self.state = self.folder / "state"
+        self.queue = self.folder / "queue"
+        self.config = self.folder / "outpost.conf"
+        self.secret = self.folder / "app-secret"
+        for path in (self.state, self.queue):
+            path.mkdir(mode=0o700, exist_ok=True)
+        (self.folder / "mail.log").touch()
+        self.secret.write_text(SECRET + "\n")
+        self.secret.chmod(0o600)
+        office.add_app(APP, secret=SECRET, roles=["SMTP.SendAsApp"],
+                       mailboxes=[ACCOUNT])
+        self.main = {}
+        self.accounts = {ACCOUNT: {
+            "tenant": office.tenant, "client_id": APP, "auth": "secret",
+            "client_secret_file": str(self.secret), **account}}
+        self.write()
+
+    def write(self):
+        """Write the configuration as it stands in `main` and `accounts`."""
+        main = {"log": self.folder / "mail.log",
+                "queue_dir": self.queue, "state_dir": self.state, **self.main}
+        lines = ["[outpost]", *_keys(main)]
+        for mailbox, keys in self.accounts.items():
+            server = {"host": self.office.host, "port": self.office.smtp_port,
+                      "authority": self.office.authority,
+                      "ca_dir": self.office.ca_dir}
+            lines += ["", f"[{mailbox}]", *_keys({**server, **keys})]
+        self.config.write_text("\n".join(lines) + "\n")
+
+    def set(self, mailbox=ACCOUNT, **keys):
+        """Change keys of an account (None takes one out)."""
+        self.accounts.setdefault(mailbox, {}).update(keys)
+        self.write()
+        return self
+
+    def set_main(self, **keys):
+        self.main.update(keys)
+        self.write()
+        return self
+
+    def environment(self, **more):
+        return {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LANG": "C.UTF-8",
+                "HOME": str(self.folder),
+                "OUTPOST_CONFIG": str(self.config),
+                "OUTPOST_LIBEXEC": str(BUILD),
+                **{k: v for k, v in os.environ.items()
+                   if k.endswith("SAN_OPTIONS")}, **more}
+
+    def run(self, program, *args, input=b"", env=None, timeout=60, **more):
+        if isinstance(input, str):
+            input = input.encode()
+        done = subprocess.run([str(BUILD / program), *map(str, args)],
+                              input=input, capture_output=True,
+                              env=self.environment(**(env or {})),
+                              timeout=timeout, **more)
+        return Result(done.returncode, done.stdout.decode(errors="replace"),
+                      done.stderr.decode(errors="replace"))
+
+    def sendmail(self, *args, input=b"", **more):
+        return self.run("sendmail", *args, input=input, **more)
+
+    def start(self, program, *args, **more):
+        return subprocess.Popen([str(BUILD / program), *map(str, args)],
+                                env=self.environment(),
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, **more)
+
+    def send(self, message, *args, expect=OK):
+        """Send a message with -t, which must end with that code; returns what
+        the stand-in holds of it, or the result when nothing arrived."""
+        before = len(self.office.messages)
+        result = self.sendmail("-t", *args, input=message)
+        assert result.code == expect, result
+        assert result.out == ""
+        arrived = self.office.messages[before:]
+        return arrived[0] if arrived else result
+
+
+def _keys(keys):
+    return [f"{key} = {value}" for key, value in keys.items()
+            if value is not None and value != ""]
+
+
+def canonical(text):
+    """Bytes with CRLF line ends."""
+    if isinstance(text, str):
+        text = text.encode()
+    return text.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")

@@ -1,0 +1,251 @@
+"""Three trust levels, tried as root with real users and a set-id copy of the
+build (DESIGN: programs, users, files)."""
+import os
+import pwd
+import shutil
+import subprocess
+
+import pytest
+
+from support import ACCOUNT, APP, BUILD, NOPERM, OK, SANITIZED, SECRET
+
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
+    pytest.mark.skipif(SANITIZED, reason="set-id programs and "
+                       "AddressSanitizer do not go together"),
+    pytest.mark.skipif(not shutil.which("unshare"), reason="needs unshare"),
+]
+
+SIMPLE = b"To: a@example.org\nSubject: hello\n\nBody\n"
+# Users that stand in for ours; every Debian has them.
+LIBEXEC = "/usr/libexec/outpost"        # compiled in
+OUTPOST, OUTPOST_AUTH, CALLER = "news", "uucp", "www-data"
+
+
+class System:
+    """A system installation: the programs set-id in a folder, configuration,
+    state and queue beside it. Each command runs in a mount namespace where
+    they are what /etc/outpost and the compiled-in folder show."""
+
+    def __init__(self, folder, office):
+        self.office, self.root = office, folder / "system"
+        self.libexec = self.root / "libexec"
+        self.etc = self.root / "etc"
+        self.state = self.root / "state"
+        self.queue = self.root / "queue"
+        for path in (self.libexec, self.etc, self.state, self.queue):
+            path.mkdir(parents=True)
+        # Every folder up to ours must let others through.
+        path = folder
+        while path != path.parent:
+            os.chmod(path, os.stat(path).st_mode | 0o055)
+            path = path.parent
+        self._programs()
+        self._folders()
+        self.write()
+
+    def _programs(self):
+        for name in ("sendmail", "submit", "token", "outpost"):
+            shutil.copy(BUILD / name, self.libexec / name)
+        owner, auth = (pwd.getpwnam(n) for n in (OUTPOST, OUTPOST_AUTH))
+        os.chown(self.libexec / "submit", owner.pw_uid, owner.pw_gid)
+        os.chmod(self.libexec / "submit", 0o6755)
+        os.chown(self.libexec / "token", auth.pw_uid, owner.pw_gid)
+        os.chmod(self.libexec / "token", 0o4710)
+
+    def _folders(self):
+        owner, auth = (pwd.getpwnam(n) for n in (OUTPOST, OUTPOST_AUTH))
+        secrets, tokens = self.state / "secrets", self.state / "tokens"
+        for path, uid, gid, mode in (
+                (self.queue, owner.pw_uid, owner.pw_gid, 0o700),
+                (secrets, auth.pw_uid, auth.pw_gid, 0o700),
+                (tokens, auth.pw_uid, owner.pw_gid, 0o2750)):
+            path.mkdir(exist_ok=True)
+            os.chown(path, uid, gid)
+            os.chmod(path, mode)
+        self.secret = secrets / "app-secret"
+        self.secret.write_text(SECRET)
+        os.chown(self.secret, auth.pw_uid, auth.pw_gid)
+        os.chmod(self.secret, 0o600)
+
+    def write(self, **account):
+        office = self.office
+        office.add_app(APP, secret=SECRET, roles=["SMTP.SendAsApp"],
+                       mailboxes=[ACCOUNT])
+        keys = {"tenant": office.tenant, "client_id": APP, "auth": "secret",
+                "client_secret_file": self.secret, "host": office.host,
+                "port": office.smtp_port, "authority": office.authority,
+                "ca_dir": office.ca_dir, **account}
+        (self.etc / "outpost.conf").write_text(
+            f"[outpost]\nqueue_dir = {self.queue}\nstate_dir = {self.state}\n"
+            f"[{ACCOUNT}]\n" +
+            "".join(f"{k} = {v}\n" for k, v in keys.items()))
+
+    def run(self, user, command, input=SIMPLE, env=None):
+        """Run a shell command as a user inside the namespace."""
+        binds = {self.etc: "/etc/outpost", self.libexec: LIBEXEC}
+        made = [path for path in binds.values() if not os.path.exists(path)]
+        script = "".join(f"mount --bind {source} {target}; "
+                         for source, target in binds.items())
+        script += (f"exec setpriv --reuid={user} --clear-groups "
+                   f"--regid={pwd.getpwnam(user).pw_gid} "
+                   f"/bin/sh -c '{command}'")
+        for path in made:
+            os.makedirs(path)
+        try:
+            return subprocess.run(
+                ["unshare", "-m", "/bin/sh", "-ec", script], input=input,
+                capture_output=True, timeout=60,
+                env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", **(env or {})})
+        finally:
+            for path in made:
+                os.rmdir(path)
+
+    @property
+    def sendmail(self):
+        return f"{LIBEXEC}/sendmail -t"
+
+
+@pytest.fixture
+def system(office):
+    import tempfile
+    from pathlib import Path
+    # pytest's own folder is closed to others.
+    with tempfile.TemporaryDirectory(prefix="outpost-rights-") as folder:
+        os.chmod(folder, 0o755)
+        # The stand-in's certificates must be readable for the service users.
+        shutil.copytree(office.ca_dir, Path(folder) / "ca", symlinks=False)
+        for path in Path(folder).rglob("*"):
+            os.chmod(path, 0o755)
+        office.ca_dir = str(Path(folder) / "ca")
+        yield System(Path(folder), office)
+
+
+def test_an_ordinary_user_sends_through_the_system_account(system, office):
+    done = system.run(CALLER, system.sendmail)
+    assert done.returncode == OK, done
+    [m] = office.messages
+    assert m.mail_from == ACCOUNT
+    assert m.header("From")[0].endswith(f"<{ACCOUNT}>")
+
+
+def test_root_sends_and_submit_is_the_service_user(system, office):
+    done = system.run("root", system.sendmail)
+    assert done.returncode == OK, done
+    assert len(office.messages) == 1
+
+
+def test_the_caller_cannot_read_what_the_services_own(system, office):
+    assert system.run(CALLER, system.sendmail).returncode == OK
+    for path in ("state/secrets/app-secret", "state/tokens/*", "queue/*"):
+        done = system.run(CALLER, f"cat {system.root}/{path}")
+        assert done.returncode != 0 and done.stdout == b"", path
+    done = system.run(CALLER, f"ls {system.root}/state/tokens")
+    assert done.returncode != 0
+
+
+def test_each_service_reads_only_its_own(system, office):
+    assert system.run(CALLER, system.sendmail).returncode == OK
+    done = system.run(OUTPOST, f"cat {system.secret}")
+    assert done.returncode != 0 and done.stdout == b""
+    token = next(p for p in (system.state / "tokens").iterdir()
+                 if p.is_file() and p.stat().st_size > 500)
+    done = system.run(OUTPOST, f"cat {token}")
+    assert done.returncode == 0
+    done = system.run(OUTPOST_AUTH, f"ls {system.queue}")
+    assert done.returncode != 0
+
+
+def test_the_caller_cannot_run_the_token_program(system):
+    done = system.run(CALLER, f"{LIBEXEC}/token {ACCOUNT}")
+    assert done.returncode != 0
+    assert b"token: " not in done.stdout
+
+
+def test_a_configuration_of_the_callers_is_not_listened_to(system, office):
+    own = system.root / "own.conf"
+    own.write_text(f"[outpost]\nqueue_dir = /tmp\nstate_dir = /tmp\n"
+                   f"[{ACCOUNT}]\ntenant = x\nclient_id = x\n"
+                   "host = evil.example\n")
+    own.chmod(0o644)
+    done = system.run(CALLER, system.sendmail + f" -C {own}")
+    assert done.returncode == NOPERM
+    assert office.messages == []
+    done = system.run(CALLER, system.sendmail,
+                      env={"OUTPOST_CONFIG": str(own)})
+    assert done.returncode == OK, done
+    done = system.run(CALLER, f"{LIBEXEC}/submit -C {own}")
+    assert done.returncode == NOPERM
+
+
+@pytest.mark.parametrize("name, value", [
+    ("SSL_CERT_FILE", "/dev/null"), ("SSL_CERT_DIR", "/nonexistent"),
+    ("OPENSSL_CONF", "/nonexistent"), ("LD_PRELOAD", "/nonexistent.so"),
+    ("HTTPS_PROXY", "http://127.0.0.1:1"), ("https_proxy", "http://127.0.0.1:1"),
+    ("ALL_PROXY", "http://127.0.0.1:1"), ("HOME", "/nonexistent"),
+    ("MALLOC_CHECK_", "3"), ("SSLKEYLOGFILE", "/tmp/keys"),
+    ("LOCALDOMAIN", "evil.example"), ("RES_OPTIONS", "ndots:15"),
+    ("TMPDIR", "/nonexistent"), ("IFS", "/"),
+])
+def test_the_environment_steers_nothing(system, office, name, value):
+    done = system.run(CALLER, system.sendmail, env={name: value})
+    assert done.returncode == OK, done
+    assert len(office.messages) == 1
+    assert not os.path.exists("/tmp/keys")
+
+
+def test_users_is_enforced_on_the_real_uid(system, office):
+    system.write(users="backup")
+    for user, code in ((CALLER, NOPERM), ("backup", OK), ("root", OK)):
+        done = system.run(user, system.sendmail,
+                          env={"USER": "backup", "LOGNAME": "backup"})
+        assert done.returncode == code, (user, done)
+    assert len(office.messages) == 2
+
+
+def test_a_forged_envelope_is_refused_by_submit(system, office):
+    """sendmail could be anybody's: what counts is what submit checks."""
+    system.write(users="backup")
+    code = rf"""
+import struct, subprocess, sys
+def frame(kind, data):
+    return kind + struct.pack(">I", len(data)) + data
+envelope = (b"outpost-envelope 1\naccount: {ACCOUNT}\nsender: {ACCOUNT}\n"
+            b"recipient: a@example.org\n")
+done = subprocess.run(["{LIBEXEC}/submit"], stdout=subprocess.PIPE,
+    input=frame(b"E", envelope) + frame(b"B", b"x\r\n") +
+    frame(b"H", b"From: {ACCOUNT}\r\n\r\n") + frame(b"Z",
+    b"outpost-end 1\nbody_size: 3\neight_bit: 0\nsmtputf8: 0\n"))
+sys.stdout.buffer.write(done.stdout)
+sys.exit(done.returncode)
+"""
+    program = system.root / "forge.py"
+    program.write_text(code)
+    program.chmod(0o644)
+    done = system.run(CALLER, f"/usr/bin/python3 {program}")
+    assert done.returncode == NOPERM, done
+    assert b"may not use" in done.stdout
+    assert office.messages == []
+
+
+def test_no_new_privileges_gives_its_sentence(system, office):
+    done = system.run(CALLER, f"setpriv --no-new-privs {system.sendmail}")
+    assert done.returncode == 75, done
+    assert b"NoNewPrivileges" in done.stderr
+    assert office.messages == []
+
+
+@pytest.mark.parametrize("limit", ["-f 0", "-t 1", "-n 8"])
+def test_limits_of_the_caller_lose_nothing(system, office, limit):
+    done = system.run(CALLER, f"ulimit {limit}; exec {system.sendmail}")
+    assert done.returncode != 0 or len(office.messages) == 1
+    assert done.returncode == 0 or office.messages == []
+
+
+def test_the_caller_cannot_signal_submit(system, office):
+    office.fault("at BODY stall 2")
+    done = system.run(CALLER, f"exec 3<&0; ({system.sendmail} <&3) & "
+                      f"sleep 1; pkill -STOP -u {OUTPOST} submit; "
+                      f"pkill -KILL -u {OUTPOST} submit; wait $!")
+    assert done.returncode == OK, done
+    assert len(office.messages) == 1

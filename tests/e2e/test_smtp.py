@@ -1,0 +1,225 @@
+"""What happens at the server's side: faults, refusals, hints, exit codes."""
+import pytest
+
+from support import (ACCOUNT, CONFIG, NOPERM, NOUSER, OK, TEMPFAIL,
+                     UNAVAILABLE)
+
+SIMPLE = "To: a@example.org\nSubject: hello\n\nBody\n"
+
+
+def refused(outpost, office, fault, *recipients):
+    """Send under a fault; nothing may have been accepted."""
+    office.fault(fault)
+    result = outpost.sendmail("-t", *recipients, input=SIMPLE)
+    assert result.code != OK, result
+    assert office.messages == []
+    assert "hint: " in result.err, result
+    return result
+
+
+@pytest.mark.parametrize("fault", [
+    "at connect close", "at banner garbage", "at banner close",
+    "at banner reply 421 4.3.2 Service not active [host]",
+    "at EHLO close", "at STARTTLS close", "at TLS close", "at EHLO2 close",
+    "at AUTH close", "at AUTH row 15",
+    "at MAIL row 5", "at MAIL close", "at RCPT row 12", "at DATA close",
+    "at BODY row 9", "at BODY row 14",
+    "at BODY close", "at banner longline 100000", "at EHLO2 garbage",
+])
+def test_what_time_heals_exits_75(outpost, office, fault):
+    outpost.set_main(patience="3s")
+    result = refused(outpost, office, fault)
+    assert result.code == TEMPFAIL, result
+
+
+def test_a_connection_lost_within_the_content_exits_75(outpost, office):
+    office.fault("at CONTENT close after 100000")
+    result = outpost.sendmail("-t", input=SIMPLE + "x\n" * 5000000)
+    assert result.code == TEMPFAIL, result
+    assert office.messages == []
+
+
+def test_a_server_that_is_not_there_exits_75(outpost, office):
+    outpost.set(port="1")
+    result = outpost.sendmail("-t", input=SIMPLE)
+    assert result.code == TEMPFAIL
+    assert "localhost" in result.err and "refused" in result.err
+
+
+def test_a_host_without_an_address_exits_75(outpost, office):
+    outpost.set(host="nowhere.invalid").set_main(patience="10s")
+    result = outpost.sendmail("-t", input=SIMPLE)
+    assert result.code == TEMPFAIL and "nowhere.invalid" in result.err
+
+
+def test_a_silent_server_is_not_waited_for_longer_than_patience(outpost,
+                                                                office):
+    outpost.set_main(patience="1s")
+    result = refused(outpost, office, "at EHLO stall")
+    assert result.code == TEMPFAIL
+
+
+def test_every_recipient_refused_exits_67_with_the_servers_words(outpost,
+                                                                 office):
+    result = refused(outpost, office, "at RCPT reply 550 5.1.10 "
+                     "RESOLVER.ADR.RecipientNotFound")
+    assert result.code == NOUSER
+    assert "RecipientNotFound" in result.err
+
+
+def test_a_refused_recipient_does_not_stop_the_others(outpost, office):
+    office.fault("at RCPT b@example.org reply 550 5.1.1 User unknown")
+    result = outpost.sendmail("a@example.org", "b@example.org",
+                              "c@example.org", input="Subject: s\n\nB\n")
+    assert result.code == OK, result
+    assert office.messages[0].addresses == ["a@example.org", "c@example.org"]
+    assert "<b@example.org>" in result.err and "User unknown" in result.err
+
+
+def test_a_deferred_recipient_is_told_though_others_got_it(outpost, office):
+    office.fault("at RCPT b@example.org reply 451 4.3.0 later")
+    result = outpost.sendmail("a@example.org", "b@example.org",
+                              input="Subject: s\n\nB\n")
+    assert result.code == TEMPFAIL, result
+    assert "b@example.org" in result.err
+    assert office.messages[0].addresses == ["a@example.org"]
+
+
+def test_send_as_denied_names_what_to_run(outpost, office):
+    outpost.set(send_as="boss@contoso.com")      # Exchange knows no such right
+    result = outpost.sendmail("-t", input="From: boss@contoso.com\n" + SIMPLE)
+    assert result.code == NOPERM, result
+    assert "SendAs" in result.err
+    assert "BeginDiagnosticData" not in result.err
+    assert len(office.sessions) == 1
+
+
+def test_smtp_auth_disabled_for_the_mailbox_names_the_command(outpost, office):
+    office.mailbox(ACCOUNT).smtp_auth_disabled = True
+    result = outpost.sendmail("-t", input=SIMPLE)
+    assert f"Set-CASMailbox" in result.err and ACCOUNT in result.err
+    assert "SmtpClientAuthenticationDisabled" in result.err
+    assert result.code != OK
+
+
+def test_the_challenge_of_a_334_is_answered(outpost, office):
+    result = refused(outpost, office,
+                     'at AUTH challenge {"status":"401"} always')
+    assert result.code != OK
+
+
+def test_a_server_with_a_short_line_limit_gets_the_two_step_form(tmp_path):
+    from m365 import Microsoft365
+    from support import Outpost
+    with Microsoft365(tmp_path / "m365", auth_line_limit=512) as office:
+        m = Outpost(tmp_path, office).send(SIMPLE)
+        assert m.body == b"Body\r\n"
+        assert m.session.trips.count("AUTH-data") == 1
+
+
+def test_bytes_behind_the_starttls_reply_end_the_session(outpost, office):
+    result = refused(outpost, office,
+                     r"at STARTTLS append 250-AUTH LOGIN XOAUTH2\r\n always")
+    assert "STARTTLS" in result.err
+    assert "AUTH XOAUTH2" not in office.sessions[0].commands
+
+
+def test_without_starttls_nothing_is_said_in_clear(outpost, office):
+    refused(outpost, office, "at EHLO no-extension STARTTLS always")
+    assert {c.split()[0] for c in office.sessions[0].commands} == {"EHLO"}
+
+
+def test_without_pipelining_commands_go_one_by_one(outpost, office):
+    office.fault("at EHLO2 no-extension PIPELINING always")
+    m = outpost.send(SIMPLE)
+    assert m.session.round_trips == 11, m.session.trips
+
+
+@pytest.mark.parametrize("certificate, word", [
+    ("wrong-name", "localhost"), ("expired", "expired"),
+    ("untrusted", "certificate")])
+def test_a_bad_certificate_stops_everything(tmp_path, certificate, word):
+    from m365 import Microsoft365
+    from support import Outpost
+    with Microsoft365(tmp_path / "m365",
+                      smtp_certificate=certificate) as office:
+        result = Outpost(tmp_path, office).sendmail("-t", input=SIMPLE)
+        assert result.code in (CONFIG, UNAVAILABLE, TEMPFAIL), result
+        assert word in result.err
+        assert office.messages == []
+        assert all(s.user is None for s in office.sessions)
+
+
+def test_a_reply_cut_in_single_bytes_is_understood(outpost, office):
+    for stage in ("banner", "EHLO", "STARTTLS", "EHLO2", "AUTH", "MAIL", "RCPT",
+                  "DATA", "BODY"):
+        office.fault(f"at {stage} split")
+    assert outpost.send(SIMPLE).body == b"Body\r\n"
+
+
+def test_a_refusal_of_two_kilobytes_is_told_in_its_essence(outpost, office):
+    office.fault("at BODY reply 554 5.2.252 SendAsDenied; a@x not allowed to "
+                 "send as b@x; [BeginDiagnosticData]" + "y" * 1700 +
+                 "[EndDiagnosticData] [host time id]")
+    result = outpost.sendmail("-t", input=SIMPLE)
+    assert result.code == NOPERM, result
+    assert "SendAsDenied" in result.err and "yyy" not in result.err
+
+
+def test_an_accepted_message_without_a_reply_is_said_to_be_uncertain(outpost,
+                                                                     office):
+    office.fault("at BODY accept-then-close")
+    result = outpost.sendmail("-t", input=SIMPLE)
+    assert result.code == TEMPFAIL, result
+    assert len(office.messages) == 1
+
+
+def test_a_rejected_token_is_renewed_once(outpost, office):
+    outpost.send(SIMPLE)
+    assert len(office.token_requests) == 1
+    office.fault("at AUTH reply 535 5.7.3 Authentication unsuccessful")
+    cache = next((outpost.state / "tokens").iterdir())
+    age_token(cache)
+    outpost.send(SIMPLE)
+    assert len(office.token_requests) == 2
+    assert len(office.messages) == 2
+
+
+def age_token(path, seconds=1000):
+    """Make the cached token look as if it had been issued so long ago."""
+    lines = path.read_text().splitlines()
+    for i, line in enumerate(lines):
+        if line.startswith("issued: "):
+            lines[i] = f"issued: {int(line[8:]) - seconds}"
+    path.write_text("\n".join(lines) + "\n")
+
+
+def test_a_fresh_token_that_is_rejected_is_not_renewed(outpost, office):
+    office.fault("at AUTH reply 535 5.7.3 Authentication unsuccessful always")
+    result = outpost.sendmail("-t", input=SIMPLE)
+    assert result.code != OK
+    assert len(office.token_requests) == 1
+    assert len([s for s in office.sessions]) == 1
+
+
+def test_v_shows_the_dialogue_and_hides_the_token(outpost, office):
+    result = outpost.sendmail("-v", "-t", input=SIMPLE)
+    assert result.code == OK
+    for line in ("S: 220 ", "C: EHLO ", "C: STARTTLS", "C: AUTH XOAUTH2 ***",
+                 f"C: MAIL FROM:<{ACCOUNT}>", "S: 250 2.0.0 OK"):
+        assert line in result.err, result.err
+    assert "dXNlcj" not in result.err
+    assert result.out == ""
+
+
+def test_the_log_has_a_line_a_recipient_in_postfix_form(outpost, office):
+    import re
+    office.fault("at RCPT b@example.org reply 550 5.1.1 User unknown")
+    outpost.sendmail("a@example.org", "b@example.org", input="\nB\n")
+    log = (outpost.folder / "mail.log").read_text()
+    assert re.search(r": [0-9A-Z]{10,}: from=<alerts@contoso.com>, "
+                     r"to=<a@example.org>, relay=localhost\[127\.0\.0\.1\]:"
+                     r"\d+, delay=[\d.]+, dsn=2\.0\.0, status=sent \(250 ", log)
+    assert re.search(r"to=<b@example.org>.* dsn=5\.1\.1, status=bounced \(",
+                     log)
+    assert "Hostname=" in log or "session=" in log

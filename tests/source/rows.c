@@ -1,0 +1,98 @@
+/* Prints what Outpost knows of Microsoft's replies, as the DIAGNOSTICS of
+ * outpost(8): a test compares the two, so that no row is without its entry.
+ *
+ *	build/rows >rows && edit man/outpost.8
+ */
+#include <stdio.h>
+
+#include "auth/oauth_error.h"
+#include "smtp/verdict.h"
+
+#define MAILBOX "MAILBOX"
+#define TEXT_SIZE 1024
+
+/* mdoc text: a backslash is its escape, a dot at the start of a line a macro. */
+static void
+print_text(const char *text)
+{
+	if (*text == '.' || *text == '\'')
+		(void)fputs("\\&", stdout);
+	for (; *text != '\0'; text++) {
+		if (*text == '\\')
+			(void)fputs("\\e", stdout);
+		else
+			(void)putchar(*text);
+		/* A sentence's end begins a line. */
+		if (*text == '.' && text[1] == ' ') {
+			(void)putchar('\n');
+			text++;
+		}
+	}
+	(void)putchar('\n');
+}
+
+static void
+print_entry(const char *key, const char *sentence, const char *hint)
+{
+	char text[TEXT_SIZE];
+
+	(void)printf(".It \"%s\"\n", key);
+	print_text(oauth_error_text(text, sizeof(text), sentence, MAILBOX));
+	(void)puts(".br");
+	print_text(oauth_error_text(text, sizeof(text), hint, MAILBOX));
+}
+
+static void
+print_reply(const struct verdict_row *row)
+{
+	char key[256], code[8];
+
+	(void)snprintf(code, sizeof(code),
+	    row->code == 0   ? "any"
+	    : row->code < 10 ? "%dxx"
+			     : "%d",
+	    row->code);
+	(void)snprintf(key, sizeof(key), "%s%s%s%s%s%s", code,
+	    row->status != NULL ? " " : "",
+	    row->status != NULL ? row->status : "",
+	    row->fragment != NULL ? " ... " : "",
+	    row->fragment != NULL ? row->fragment : "",
+	    row->stages != 0 && row->status == NULL && row->fragment == NULL
+		? " (at one stage)"
+		: "");
+	print_entry(key, row->sentence, row->hint);
+}
+
+static void
+print_token_error(const struct oauth_row *row)
+{
+	char key[256] = "";
+	size_t used = 0;
+
+	for (size_t i = 0; i < OAUTH_ROW_CODES && row->codes[i] != 0; i++)
+		used += (size_t)snprintf(key + used, sizeof(key) - used,
+		    "%s%ld", i == 0 ? "AADSTS" : ", ", row->codes[i]);
+	if (used == 0)
+		(void)snprintf(key, sizeof(key), "%s",
+		    row->error != NULL      ? row->error
+		    : row->suberror != NULL ? row->suberror
+					    : "other");
+	print_entry(key, row->sentence, row->hint);
+}
+
+int
+main(void)
+{
+	const struct oauth_row *token;
+	const struct verdict_row *reply;
+
+	(void)puts(".Ss Replies of the mail server\n.Bl -tag -width Ds");
+	for (size_t i = 0; (reply = verdict_row(i)) != NULL; i++)
+		print_reply(reply);
+	(void)puts(".El\n.Ss Errors of the token endpoint\n"
+		   ".Bl -tag -width Ds");
+	for (size_t i = 0; (token = oauth_error_row(i)) != NULL; i++)
+		print_token_error(token);
+	(void)puts(".El");
+	return 0;
+}

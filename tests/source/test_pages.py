@@ -1,0 +1,76 @@
+"""What the pages say is what the tables hold."""
+import os
+import re
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = Path(os.environ.get("OUTPOST_BUILD", ROOT / "build"))
+
+
+def page(name):
+    return (ROOT / "man" / name).read_text()
+
+
+def rows(path, table):
+    """The first string or character of each row of a C table."""
+    text = (ROOT / path).read_text()
+    body = re.search(re.escape(table) + r"\[\] = \{(.*?)^\};", text,
+                     re.S | re.M)[1]
+    return re.findall(r"^\t\{ ['\"](\w+)['\"],", body, re.M)
+
+
+def test_every_option_stands_in_sendmail_8():
+    letters = rows("sendmail/options.c", "} table")
+    assert len(letters) > 30
+    listed = re.findall(r"^\.It Fl (\w)\b", page("sendmail.8"), re.M)
+    assert listed == sorted(letters, key=lambda c: (c.lower(), c.islower()))
+
+
+def test_every_key_stands_in_outpost_conf_5_and_in_the_sample():
+    keys = (rows("lib/account/config.c", "main_keys")
+            + rows("lib/account/config.c", "account_keys"))
+    secret = {"client_secret", "secret", "password", "refresh_token",
+              "access_token"}
+    keys = [k for k in keys if k not in secret]
+    listed = re.findall(r"^\.It Cm (\w+)$", page("outpost.conf.5"), re.M)
+    assert sorted(listed) == sorted(keys)
+    sample = (ROOT / "etc/outpost.conf").read_text()
+    rare = {"certificate", "key_file", "ca_file"}
+    for key in set(keys) - rare:
+        assert re.search(rf"^;{key}\s*=", sample, re.M), key
+
+
+def test_the_sample_is_a_configuration_when_its_account_is_filled_in(tmp_path):
+    text = (ROOT / "etc/outpost.conf").read_text()
+    for line in ("[alerts@contoso.com]", "tenant ", "client_id "):
+        text = text.replace(f";{line}", line)
+    config = tmp_path / "outpost.conf"
+    config.write_text(text)
+    done = subprocess.run([BUILD / "sendmail", "-C", config, "-bm", "-t"],
+                          input="Subject: no recipients\n\n", text=True,
+                          capture_output=True,
+                          env={"OUTPOST_LIBEXEC": str(BUILD)})
+    assert "no recipients" in done.stderr, done
+
+
+def test_every_reply_and_error_stands_in_outpost_8():
+    table = subprocess.run([BUILD / "rows"], text=True, capture_output=True,
+                           check=True).stdout
+    assert table in page("outpost.8")
+
+
+def test_every_command_stands_in_outpost_8():
+    commands = rows("outpost/main.c", "commands")
+    listed = re.findall(r"^\.It Cm (\w+)$", page("outpost.8"), re.M)
+    assert listed == commands
+
+
+def test_the_exit_codes_of_the_readme_are_those_of_the_page():
+    readme = (ROOT / "README.md").read_text()
+    table = readme[readme.index("## Exit codes"):]
+    codes = re.findall(r"^\| ([\d, ]+) \|", table, re.M)
+    section = page("sendmail.8")
+    section = section[section.index(".Sh EXIT STATUS"):]
+    listed = re.findall(r"^\.It (\d[\d ,]*)$", section, re.M)
+    assert [c.replace(" , ", ", ") for c in listed] == codes

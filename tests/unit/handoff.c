@@ -1,0 +1,369 @@
+/* Both ends of the pipe, in one process: what sendmail's end writes is read
+ * by submit's, whole, cut and forged. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/xalloc.h"
+#include "mail/envelope.h"
+#include "submit/handoff.h"
+
+#define BODY_MAX (1024u * 1024)
+
+struct received {
+	struct envelope envelope;
+	struct buf header;
+	struct buf body;
+	struct handoff_end end;
+	unsigned envelopes; /* calls of on_envelope */
+	bool refuse;
+	struct error err;
+};
+
+static int
+on_envelope(void *arg, struct envelope *envelope, struct error *err)
+{
+	struct received *r = arg;
+
+	(void)envelope;
+	r->envelopes++;
+	if (r->refuse)
+		return error_set(err, EX_NOPERM, "5.7.1", "you may not");
+	return 0;
+}
+
+static int
+on_body(void *arg, const char *bytes, size_t len, struct error *err)
+{
+	struct received *r = arg;
+
+	(void)err;
+	return buf_add(&r->body, bytes, len);
+}
+
+static void
+received_init(struct received *r)
+{
+	*r = (struct received){ .envelopes = 0 };
+	envelope_init(&r->envelope);
+	buf_init(&r->header, HANDOFF_HEADER_MAX);
+	buf_init(&r->body, BODY_MAX);
+}
+
+static void
+received_release(struct received *r)
+{
+	envelope_release(&r->envelope);
+	buf_release(&r->header);
+	buf_release(&r->body);
+}
+
+/* Let submit's end read these bytes. */
+static int
+receive(struct received *r, const void *bytes, size_t len)
+{
+	char path[] = "/tmp/handoff-test-XXXXXX";
+	int fd = mkstemp(path), result;
+
+	assert_int_not_equal(fd, -1);
+	unlink(path);
+	assert_int_equal(file_write_all(fd, bytes, len), 0);
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	result = handoff_receive(fd, &r->envelope, &r->header, &r->end,
+	    on_envelope, on_body, r, &r->err);
+	close(fd);
+	return result;
+}
+
+/* What sendmail's end writes for a message, appended to 'out'. */
+static void
+write_message(struct buf *out, const char *body, size_t body_len)
+{
+	struct handoff h = { .child = -1, .from = -1 };
+	struct handoff_end end = {
+		.body_size = body_len, .eight_bit = true, .lines = CONTENT_BREAK
+	};
+	char path[] = "/tmp/handoff-test-XXXXXX";
+	struct envelope e;
+	struct error err;
+
+	envelope_init(&e);
+	e.account = xstrdup("alerts@contoso.com");
+	e.sender = xstrdup("alerts@contoso.com");
+	assert_int_equal(envelope_add(&e, "a@example.org", &err), 0);
+	h.to = mkstemp(path);
+	assert_int_equal(handoff_envelope(&h, &e, &err), 0);
+	assert_int_equal(handoff_body(&h, body, body_len, &err), 0);
+	assert_int_equal(handoff_header(&h, "From: x\r\n\r\n", 11, &err), 0);
+	assert_int_equal(handoff_end(&h, &end, &err), 0);
+	assert_int_equal(file_read(path, out, &err), 0);
+	unlink(path);
+	envelope_release(&e);
+}
+
+static void
+a_message_arrives_as_it_was_handed_over(void **state)
+{
+	struct received r;
+	struct buf wire;
+
+	(void)state;
+	buf_init(&wire, BODY_MAX);
+	write_message(&wire, "line\r\n.\r\n", 9);
+	received_init(&r);
+	assert_int_equal(receive(&r, wire.data, wire.len), 0);
+	assert_string_equal(r.envelope.account, "alerts@contoso.com");
+	assert_string_equal(r.envelope.recipients[0].address, "a@example.org");
+	assert_true(r.envelope.eight_bit);
+	assert_int_equal(r.end.lines, CONTENT_BREAK);
+	assert_string_equal(r.body.data, "line\r\n.\r\n");
+	assert_string_equal(r.header.data, "From: x\r\n\r\n");
+	assert_int_equal(r.envelopes, 1);
+	received_release(&r);
+	buf_release(&wire);
+}
+
+static void
+a_body_of_several_frames_and_an_empty_one_arrive(void **state)
+{
+	size_t len = 3 * HANDOFF_PAYLOAD_MAX + 1;
+	char *body = xmalloc(len);
+	struct received r;
+	struct buf wire;
+
+	(void)state;
+	memset(body, 'b', len);
+	buf_init(&wire, BODY_MAX);
+	write_message(&wire, body, len);
+	received_init(&r);
+	assert_int_equal(receive(&r, wire.data, wire.len), 0);
+	assert_int_equal(r.body.len, len);
+	received_release(&r);
+	buf_clear(&wire);
+	write_message(&wire, "", 0);
+	received_init(&r);
+	assert_int_equal(receive(&r, wire.data, wire.len), 0);
+	assert_int_equal(r.body.len, 0);
+	received_release(&r);
+	buf_release(&wire);
+	free(body);
+}
+
+static void
+cut_anywhere_it_is_no_message(void **state)
+{
+	struct received r;
+	struct buf wire;
+
+	(void)state;
+	buf_init(&wire, BODY_MAX);
+	write_message(&wire, "body\r\n", 6);
+	for (size_t len = 0; len < wire.len; len++) {
+		received_init(&r);
+		assert_int_equal(receive(&r, wire.data, len), -1);
+		assert_int_equal(r.err.exit_code, EX_TEMPFAIL);
+		received_release(&r);
+	}
+	buf_release(&wire);
+}
+
+static void
+a_refused_envelope_ends_it_before_the_body(void **state)
+{
+	struct received r;
+	struct buf wire;
+
+	(void)state;
+	buf_init(&wire, BODY_MAX);
+	write_message(&wire, "body\r\n", 6);
+	received_init(&r);
+	r.refuse = true;
+	assert_int_equal(receive(&r, wire.data, wire.len), -1);
+	assert_int_equal(r.err.exit_code, EX_NOPERM);
+	assert_int_equal(r.body.len, 0);
+	received_release(&r);
+	buf_release(&wire);
+}
+
+static void
+frames_that_are_none_are_refused(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t len;
+	} wires[] = {
+		{ "E\xff\xff\xff\xff", 5 }, /* too long */
+		{ "B\0\0\0\1x", 6 },        /* no envelope */
+		{ "Z\0\0\0\0", 5 },
+		{ "?\0\0\0\0", 5 },
+		{ "E\0\0\0\4junkZ\0\0\0\0", 14 },
+		{ "GET / HTTP/1.1\r\n\r\n", 18 },
+	};
+	struct received r;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wires) / sizeof(wires[0]); i++) {
+		received_init(&r);
+		assert_int_equal(receive(&r, wires[i].bytes, wires[i].len), -1);
+		assert_int_equal(r.envelopes, 0);
+		received_release(&r);
+	}
+}
+
+static void
+a_count_that_does_not_fit_the_body_is_refused(void **state)
+{
+	struct received r;
+	struct buf wire;
+	char *size;
+
+	(void)state;
+	buf_init(&wire, BODY_MAX);
+	write_message(&wire, "body\r\n", 6);
+	size = memmem(wire.data, wire.len, "body_size: 6", 12);
+	assert_non_null(size);
+	size[11] = '7';
+	received_init(&r);
+	assert_int_equal(receive(&r, wire.data, wire.len), -1);
+	received_release(&r);
+	buf_release(&wire);
+}
+
+struct lines {
+	struct buf text;
+};
+
+static void
+on_line(void *arg, char kind, const char *text)
+{
+	struct lines *lines = arg;
+
+	(void)buf_addf(&lines->text, "%c %s\n", kind, text);
+}
+
+/* Let sendmail's end read what submit's end answers. */
+static int
+answer(const struct error *result, bool with_lines, struct lines *lines,
+    struct error *err)
+{
+	struct handoff h = { .child = -1, .to = -1 };
+	int ends[2];
+
+	assert_int_equal(pipe(ends), 0);
+	if (with_lines) {
+		handoff_line(ends[1], 'T', "S: 220 hello");
+		handoff_line(ends[1], 'N', "<b@x> was refused");
+	}
+	if (result != NULL)
+		handoff_answer(ends[1], result);
+	close(ends[1]);
+	h.from = ends[0];
+	return handoff_result(&h, on_line, lines, err);
+}
+
+static void
+lines_and_the_result_come_back(void **state)
+{
+	struct error sent, failed, err;
+	struct lines lines;
+
+	(void)state;
+	buf_init(&lines.text, BODY_MAX);
+	error_clear(&sent);
+	assert_int_equal(answer(&sent, true, &lines, &err), 0);
+	assert_string_equal(
+	    lines.text.data, "T S: 220 hello\nN <b@x> was refused\n");
+	error_set(&failed, EX_TEMPFAIL, "4.4.1", "cannot connect");
+	error_hint(&failed, "wait");
+	failed.retry_after = 60;
+	failed.uncertain = true;
+	assert_int_equal(answer(&failed, false, &lines, &err), -1);
+	assert_int_equal(err.exit_code, EX_TEMPFAIL);
+	assert_string_equal(err.text, "cannot connect");
+	assert_string_equal(err.hint, "wait");
+	assert_int_equal(err.retry_after, 60);
+	assert_true(err.uncertain);
+	buf_release(&lines.text);
+}
+
+static void
+no_answer_is_a_temporary_failure(void **state)
+{
+	struct lines lines;
+	struct error err;
+
+	(void)state;
+	buf_init(&lines.text, BODY_MAX);
+	assert_int_equal(answer(NULL, true, &lines, &err), -1);
+	assert_int_equal(err.exit_code, EX_TEMPFAIL);
+	buf_release(&lines.text);
+}
+
+static void
+a_program_that_is_not_there_is_named(void **state)
+{
+	struct handoff h;
+	struct error err;
+
+	(void)state;
+	assert_int_equal(
+	    handoff_start(&h, "/nonexistent", NULL, false, &err), -1);
+	assert_int_equal(err.exit_code, EX_OSFILE);
+	assert_non_null(strstr(err.text, "/nonexistent/submit"));
+}
+
+static int
+ignore_sigpipe(void **state)
+{
+	(void)state;
+	return signal(SIGPIPE, SIG_IGN) == SIG_ERR ? -1 : 0;
+}
+
+static void
+a_submit_that_listens_no_more_does_not_stop_the_reading(void **state)
+{
+	struct handoff h = { .child = -1, .from = -1 };
+	struct error err;
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	close(ends[0]);
+	h.to = ends[1];
+	assert_int_equal(handoff_body(&h, "x", 1, &err), 0);
+	assert_true(h.closed);
+	assert_int_equal(handoff_body(&h, "x", 1, &err), 0);
+	handoff_abort(&h);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_message_arrives_as_it_was_handed_over),
+		cmocka_unit_test(
+		    a_body_of_several_frames_and_an_empty_one_arrive),
+		cmocka_unit_test(cut_anywhere_it_is_no_message),
+		cmocka_unit_test(a_refused_envelope_ends_it_before_the_body),
+		cmocka_unit_test(frames_that_are_none_are_refused),
+		cmocka_unit_test(a_count_that_does_not_fit_the_body_is_refused),
+		cmocka_unit_test(lines_and_the_result_come_back),
+		cmocka_unit_test(no_answer_is_a_temporary_failure),
+		cmocka_unit_test(a_program_that_is_not_there_is_named),
+		cmocka_unit_test(
+		    a_submit_that_listens_no_more_does_not_stop_the_reading),
+	};
+
+	return cmocka_run_group_tests(tests, ignore_sigpipe, NULL);
+}

@@ -1,0 +1,137 @@
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <sysexits.h>
+
+#include "auth/http.h"
+#include "base/error.h"
+#include "base/file.h"
+
+static void
+form_is_encoded(void **state)
+{
+	struct http_form form;
+
+	(void)state;
+	http_form_init(&form);
+	http_form_add(&form, "scope", "https://x/.default a_b-c~d");
+	http_form_add(&form, "client_secret", "a&b=c+d%\xc3\xa4\n");
+	assert_string_equal(form.body.data,
+	    "scope=https%3A%2F%2Fx%2F.default%20a_b-c~d"
+	    "&client_secret=a%26b%3Dc%2Bd%25%C3%A4%0A");
+	http_form_release(&form);
+}
+
+static void
+host_is_cut_from_a_url(void **state)
+{
+	char host[HTTP_HOST_SIZE];
+	char longer[400] = "https://";
+
+	(void)state;
+	assert_string_equal(
+	    http_host(host, "https://login.example/t/oauth2?x=y"),
+	    "login.example");
+	assert_string_equal(http_host(host, "https://h:8443"), "h:8443");
+	assert_string_equal(http_host(host, "https://h?secret"), "h");
+	assert_string_equal(http_host(host, ""), "");
+	memset(longer + 8, 'a', 391);
+	assert_int_equal(strlen(http_host(host, longer)), HTTP_HOST_SIZE - 1);
+}
+
+static int
+post(const char *url, const struct http_form *form, double seconds,
+    struct error *err)
+{
+	const struct http_options options = { .ca_dir = "/nonexistent" };
+	struct http *http = http_new(&options);
+	struct http_response response;
+	int result;
+
+	http_response_init(&response);
+	result =
+	    http_post(http, url, form, file_now() + seconds, &response, err);
+	http_response_release(&response);
+	http_free(http);
+	return result;
+}
+
+static void
+plain_http_is_refused(void **state)
+{
+	struct http_form form;
+	struct error err;
+
+	(void)state;
+	http_form_init(&form);
+	assert_int_equal(
+	    -1, post("http://127.0.0.1:1/?secret", &form, 5, &err));
+	assert_int_equal(err.exit_code, EX_CONFIG);
+	assert_int_equal(err.class, ERROR_HOLD);
+	assert_null(strstr(err.text, "?secret"));
+	http_form_release(&form);
+}
+
+static void
+closed_port_is_temporary(void **state)
+{
+	struct http_form form;
+	struct error err;
+
+	(void)state;
+	http_form_init(&form);
+	assert_int_equal(-1, post("https://127.0.0.1:1/token", &form, 5, &err));
+	assert_int_equal(err.exit_code, EX_TEMPFAIL);
+	assert_int_equal(err.class, ERROR_RETRY);
+	assert_non_null(strstr(err.text, "127.0.0.1:1"));
+	http_form_release(&form);
+}
+
+static void
+form_over_its_cap_is_not_sent(void **state)
+{
+	struct http_form form;
+	struct error err;
+	char *value = calloc(1, HTTP_FORM_MAX + 1);
+
+	(void)state;
+	memset(value, 'x', HTTP_FORM_MAX);
+	http_form_init(&form);
+	http_form_add(&form, "a", value);
+	assert_int_equal(-1, post("https://127.0.0.1:1/token", &form, 5, &err));
+	assert_int_equal(err.exit_code, EX_DATAERR);
+	http_form_release(&form);
+	free(value);
+}
+
+static void
+passed_deadline_ends_at_once(void **state)
+{
+	struct http_form form;
+	struct error err;
+	double start = file_now();
+
+	(void)state;
+	http_form_init(&form);
+	assert_int_equal(-1, post("https://192.0.2.1/token", &form, -5, &err));
+	assert_int_equal(err.exit_code, EX_TEMPFAIL);
+	assert_true(file_now() - start < 2);
+	http_form_release(&form);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(form_is_encoded),
+		cmocka_unit_test(host_is_cut_from_a_url),
+		cmocka_unit_test(plain_http_is_refused),
+		cmocka_unit_test(closed_port_is_temporary),
+		cmocka_unit_test(form_over_its_cap_is_not_sent),
+		cmocka_unit_test(passed_deadline_ends_at_once),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
