@@ -23,8 +23,9 @@
 #include "submit/handoff.h"
 #include "submit/submit.h"
 
-/* The reply to the final dot may take ten minutes; then there is no more. */
-#define FINAL_SECONDS 630
+/* A large message on a slow line, and ten minutes for the last reply, fit;
+ * what takes longer hangs. */
+#define RUN_SECONDS 7200
 #define HOST_SIZE 256
 
 struct job {
@@ -173,7 +174,7 @@ send_message(struct job *job, struct error *err)
 	(void)gethostname(host, sizeof(host) - 1);
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	id_make(id, &now, arc4random());
-	startup_deadline((unsigned)job->config.patience + FINAL_SECONDS);
+	startup_deadline((unsigned)job->config.patience + RUN_SECONDS);
 	result = submit(&submission, &job->envelope, &content, err);
 	if (envelope_count_state(&job->envelope, RECIPIENT_SENT) > 0)
 		report_refused(&job->envelope);

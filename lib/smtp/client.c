@@ -48,8 +48,6 @@ smtp_client_new(const struct smtp_options *options)
 	return c;
 }
 
-/* ---- driving the session */
-
 /* Until when to wait for what is under way. */
 static double
 reply_deadline(const struct smtp_client *c)
@@ -59,6 +57,13 @@ reply_deadline(const struct smtp_client *c)
 	if (c->final_deadline > 0)
 		return c->final_deadline;
 	return soon < c->deadline ? soon : c->deadline;
+}
+
+/* The content may take as long as the line needs, if only it gets on. */
+static double
+block_deadline(void)
+{
+	return file_now() + CLIENT_BLOCK_SECONDS;
 }
 
 static int
@@ -152,7 +157,7 @@ write_wire(struct smtp_client *c, bool last, struct error *err)
 	} else if (last)
 		session_body_ending(c->session);
 	result = stream_write(
-	    c->stream, c->wire.data, c->wire.len, c->deadline, err);
+	    c->stream, c->wire.data, c->wire.len, block_deadline(), err);
 	buf_clear(&c->wire);
 	return result;
 }
@@ -179,7 +184,7 @@ send_content(struct smtp_client *c, const struct smtp_content *content,
 	}
 	(void)data_end(&data, &c->wire);
 	if (write_wire(c, true, err) == -1 ||
-	    stream_flush(c->stream, c->deadline, err) == -1)
+	    stream_flush(c->stream, block_deadline(), err) == -1)
 		return -1;
 	c->final_deadline = file_now() + CLIENT_FINAL_SECONDS;
 	session_body_sent(c->session);
@@ -298,8 +303,6 @@ smtp_client_close(struct smtp_client *c)
 	buf_release(&c->wire);
 	free(c);
 }
-
-/* ---- what there is to know */
 
 bool
 smtp_client_usable(const struct smtp_client *c)

@@ -8,13 +8,13 @@
  *	while (smtp_client_more(c));
  *	smtp_client_close(c);
  *
- * From connect to the final dot everything ends at the deadline, and no
- * single reply is waited for longer than 60 s; the reply to the final dot
- * is waited for up to 10 minutes whatever the deadline (RFC 5321 section
+ * Up to the content everything ends at the deadline, and no single reply is
+ * waited for longer than 60 s. Content may take as long as the line needs,
+ * if each block of it gets away in 3 minutes, and the reply to the final dot
+ * is waited for up to 10 minutes, whatever the deadline (RFC 5321 section
  * 4.5.3.2). When that reply does not come, err.uncertain is set: the server
  * may have the message (ERROR_RETRY after 15 minutes, with the same
- * Message-ID). The content itself is written before the deadline too, so
- * that a runner sets one that a large message on a slow line can meet.
+ * Message-ID).
  *
  * After an error look at smtp_client_usable(): a refused message leaves the
  * session as it was, and the next may be sent; a lost connection does not.
@@ -34,6 +34,7 @@ struct error;
 struct smtp_client;
 
 #define CLIENT_REPLY_SECONDS	60.0	/* for each reply … */
+#define CLIENT_BLOCK_SECONDS	180.0	/* … each block of content … */
 #define CLIENT_FINAL_SECONDS	600.0	/* … and that to the final dot */
 #define CLIENT_UNCERTAIN_RETRY	900u	/* seconds */
 
@@ -71,7 +72,7 @@ struct smtp_client *smtp_client_new(const struct smtp_options *);
 /* Connect, EHLO, STARTTLS, EHLO. Once for a client. */
 int	smtp_client_open(struct smtp_client *, double deadline,
 	    struct error *);
-/* Another deadline from here on, for a runner that sends many. */
+/* Another deadline from here on: once signed in, for the next message. */
 void	smtp_client_set_deadline(struct smtp_client *, double deadline);
 /* AUTH XOAUTH2. After a refusal that smtp_client_token_rejected() calls the
  * token's, it may be tried once more on the same connection. */

@@ -36,8 +36,6 @@ dial_order(struct dial_address *addresses, size_t count)
 	}
 }
 
-/* ---- the name */
-
 /* A lookup under way. It belongs to the thread that does it and to who waits
  * for it; the last to leave frees it. */
 struct lookup {
@@ -191,8 +189,6 @@ out:
 	lookup_leave(l);
 	return result;
 }
-
-/* ---- the connection */
 
 /* Attempts under way. */
 struct race {

@@ -379,8 +379,6 @@ go(struct smtp_session *s, enum state next)
 	} while (next != s->state && s->state != CLOSED);
 }
 
-/* ---- greeting */
-
 static enum state
 on_banner(struct smtp_session *s)
 {
@@ -478,8 +476,6 @@ on_ehlo_tls(struct smtp_session *s)
 {
 	return take_capabilities(s) == -1 ? CLOSED : READY;
 }
-
-/* ---- AUTH XOAUTH2 */
 
 /* Begin a piece of work. False when the session cannot take one. */
 static bool
@@ -678,8 +674,6 @@ session_needs_two_step(const struct smtp_session *s)
 {
 	return s->needs_two_step;
 }
-
-/* ---- one transaction */
 
 /* An address that cannot break out of "<…>": brackets and blanks only inside
  * quotes, no control characters, 8-bit only where SMTPUTF8 covers it. */
@@ -1152,8 +1146,6 @@ end_transaction(struct smtp_session *s)
 	return READY;
 }
 
-/* ---- bytes in */
-
 static void
 trace_reply(struct smtp_session *s)
 {
@@ -1274,8 +1266,6 @@ session_lost(struct smtp_session *s, const struct error *why)
 	if (s->state != CLOSED)
 		hang_up(s, why);
 }
-
-/* ---- what there is to know */
 
 const struct buf *
 session_output(const struct smtp_session *s)

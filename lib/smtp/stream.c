@@ -41,8 +41,6 @@ stream_library_init(void)
 	    OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL);
 }
 
-/* ---- opening and closing */
-
 static void
 take_address(struct stream *s)
 {
@@ -118,8 +116,6 @@ stream_certificate_end(const struct stream *s)
 	return s->certificate_end;
 }
 
-/* ---- waiting and failing */
-
 static int
 fail_lost(struct stream *s, const char *why, struct error *err)
 {
@@ -188,8 +184,6 @@ tls_prepare(void)
 	ERR_clear_error();
 	errno = 0;
 }
-
-/* ---- bytes */
 
 ssize_t
 stream_read(struct stream *s, void *bytes, size_t size, double deadline,
@@ -293,8 +287,6 @@ stream_write(struct stream *s, const void *bytes, size_t len, double deadline,
 	}
 	return 0;
 }
-
-/* ---- TLS */
 
 static int
 load_folder(SSL_CTX *context, const char *folder, struct error *err)

@@ -41,6 +41,7 @@ send_all(struct smtp_client *client, struct envelope *envelope,
 	struct error last;
 	int result = -1;
 
+	smtp_client_set_deadline(client, file_now() + SUBMIT_SESSION_SECONDS);
 	do {
 		if (smtp_client_send(client, envelope, content, &last) == 0)
 			result = 0;

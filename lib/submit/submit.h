@@ -1,8 +1,9 @@
 /* One message through one account: token, connection, login, transactions,
  * a verdict for each recipient, a line in the log for each.
  *
- * The deadline bounds all that happens before the final dot; the reply to
- * that is waited for as RFC 5321 says. A refused token is renewed once.
+ * The deadline bounds what comes before the first message of a session: token,
+ * name service, connection, login. From then on the time-outs of RFC 5321
+ * hold, within SUBMIT_SESSION_SECONDS. A refused token is renewed once.
  */
 #ifndef SUBMIT_H
 #define SUBMIT_H
@@ -10,6 +11,9 @@
 #include <stddef.h>
 
 #include "smtp/client.h"
+
+/* Exchange ends a session after 10 minutes; no transaction begins later. */
+#define SUBMIT_SESSION_SECONDS	540.0
 
 struct account;
 struct config;

@@ -59,6 +59,16 @@ def test_a_silent_server_is_not_waited_for_longer_than_patience(outpost,
     assert result.code == TEMPFAIL
 
 
+def test_a_slow_line_may_take_longer_than_patience(outpost, office):
+    """Patience is for getting through to the server; content that gets on is
+    sent to its end."""
+    outpost.set_main(patience="1s")
+    office.fault("at CONTENT stall 2")
+    result = outpost.sendmail("-t", input=SIMPLE + "x\n" * 5000000)
+    assert result.code == OK, result
+    assert len(office.messages[0].body) > 15000000
+
+
 def test_every_recipient_refused_exits_67_with_the_servers_words(outpost,
                                                                  office):
     result = refused(outpost, office, "at RCPT reply 550 5.1.10 "
