@@ -124,8 +124,8 @@ refuse_young(const struct account *account, const struct token *cached,
 	    "%lld seconds old: a newer one would fare no better",
 	    account->mailbox, (long long)(now - cached->issued));
 	error_hint(err,
-	    "run 'outpost check %s': SMTP AUTH may be switched off for the "
-	    "mailbox, or the permission to send as it is missing",
+	    "SMTP AUTH may be switched off for '%s', or the permission to "
+	    "send as it is missing: see README, setting it up",
 	    account->mailbox);
 	return error_class_set(err, ERROR_HOLD, 0);
 }

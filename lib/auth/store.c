@@ -284,7 +284,7 @@ store_failure_read(const struct config *config, const struct account *account,
 	stored = record_get(&r, "credential");
 	if (stored == NULL || strcmp(stored, credential) != 0 ||
 	    record_get_number(&r, "at", 0, TIME_MAX * 1000, &at) == -1 ||
-	    token_read_error(&r, &read) == -1 || at > now)
+	    record_get_error(&r, &read) == -1 || at > now)
 		goto out;
 	until = at + read.retry_after * 1000LL;
 	if (read.class == ERROR_THROTTLED && until > now)
@@ -311,7 +311,7 @@ store_failure_write(const struct config *config, const struct account *account,
 	record_begin(&text, FAILURE_TYPE);
 	record_put(&text, "credential", credential);
 	record_put_number(&text, "at", at);
-	token_put_error(failure, &text);
+	record_put_error(&text, failure);
 	token_sweep(path);
 	(void)file_replace(path, text.data, text.len, 0600, NULL);
 	buf_release(&text);

@@ -95,7 +95,7 @@ const struct smtp_receipt *smtp_client_receipt(const struct smtp_client *);
 /* The connection can take another login or message. */
 bool	smtp_client_usable(const struct smtp_client *);
 /* Server's name, session id, address, and TLS version with cipher: for the
- * log and `outpost check`; "" when not known. */
+ * log; "" when not known. */
 const char *smtp_client_server(const struct smtp_client *);
 const char *smtp_client_session(const struct smtp_client *);
 const char *smtp_client_address(const struct smtp_client *);

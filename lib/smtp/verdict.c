@@ -57,9 +57,7 @@
 #define S_NOBODY "there is no such recipient"
 #define H_NOBODY "check the address"
 #define S_CONTENT "the server finds the message malformed"
-#define H_CONTENT                                                              \
-	"look at the message with 'mailq show', and at the program "           \
-	"that wrote it"
+#define H_CONTENT "look at the message, and at the program that wrote it"
 #define S_BLOCKED "the account is blocked for SMTP"
 #define S_MANY                                                                 \
 	"the mailbox is blocked for a while because it repeated the "          \
@@ -83,9 +81,10 @@
 	"the server refused the access token or the mailbox it was "           \
 	"used for"
 #define H_TOKEN                                                                \
-	"run 'outpost check %s': it names the token's audience, user "         \
-	"and rights; after a change at Microsoft wait an hour, and after "     \
-	"that sign in again with 'outpost login %s'"
+	"see that 'tenant', 'client_id' and 'scope' of %s are right and that " \
+	"the mailbox lets the user or application send (README, setting it "   \
+	"up); after a change at Microsoft wait an hour, then 'outpost login "  \
+	"%s', or for auth = secret send again"
 #define S_SEQUENCE "the server and Outpost are out of step"
 #define S_LOOP "the message went through too many servers: it is in a loop"
 #define S_TENANT_DAY                                                           \
@@ -149,7 +148,7 @@ static const struct verdict_row rows[] = {
 { 4, NULL, "Require STARTTLS", 0, HOLD, HOURS(1), HOURS(1), EX_CONFIG, false,
   S_NO_TLS, H_NO_TLS, "17" },
 { 4, "5.*", NULL, 0, HOLD, MINUTES(15), HOURS(1), EX_UNAVAILABLE, false,
-  "the server refused with a code that calls it temporary and a status that does not", "look up the server's words; 'outpost check %s' repeats the session", "17" },
+  "the server refused with a code that calls it temporary and a status that does not", "look up the server's words; 'sendmail -v' shows the session", "17" },
 
 /* 4xx that say: slower. */
 { 432, NULL, NULL, 0, THROTTLED, 15, MINUTES(5), EX_TEMPFAIL, false,
@@ -211,7 +210,7 @@ static const struct verdict_row rows[] = {
 { 535, NULL, "permanent server error", 0, HOLD, HOURS(1), HOURS(6), EX_NOPERM, false,
   "Microsoft cannot check this login", H_SUPPORT, "38" },
 { 535, "5.7.139", "basic authentication is disabled", 0, HOLD, HOURS(1), HOURS(1), EX_NOPERM, false,
-  "the server took the login for one with a password, and these are switched off", "run 'outpost check %s' and look at the token", "32" },
+  "the server took the login for one with a password, and these are switched off", "take care that no proxy ends TLS between %s and the server; 'sendmail -v' shows the login", "32" },
 { 535, "5.7.139", "security defaults", 0, HOLD, HOURS(1), HOURS(1), EX_NOPERM, false,
   "the organization's security defaults forbid this login", "an administrator looks at Entra, Properties, Security defaults, or uses an app of its own (auth = certificate)", "33" },
 { 535, "5.7.139", "did not meet the criteria", 0, HOLD, HOURS(1), HOURS(1), EX_NOPERM, false,
@@ -229,13 +228,13 @@ static const struct verdict_row rows[] = {
 { 5, "5.2.240", NULL, 0, HOLD, HOURS(1), HOURS(1), EX_CONFIG, false,
   S_HVE, "%s is no High Volume Email account: remove 'cloud = hve', or make it one", "37" },
 { 5, "5.7.30", NULL, 0, HOLD, HOURS(1), HOURS(1), EX_CONFIG, false,
-  "the server took the login for one with a password, and these are gone for good", "run 'outpost check %s' and look at the token", "54" },
+  "the server took the login for one with a password, and these are gone for good", "take care that no proxy ends TLS between %s and the server; 'sendmail -v' shows the login", "54" },
 { 5, "5.7.67", NULL, 0, HOLD, HOURS(1), HOURS(1), EX_CONFIG, false,
   S_OLD_TLS, H_OLD_TLS, "55" },
 { 530, "5.7.0", NULL, 0, HOLD, HOURS(1), HOURS(1), EX_CONFIG, false,
   S_NO_TLS, H_NO_TLS, "27" },
 { 5, "5.7.57", NULL, 0, HOLD, MINUTES(15), HOURS(1), EX_NOPERM, false,
-  "the server does not count the session as logged in", "run 'outpost check %s': it shows what AUTH was answered with", "28" },
+  "the server does not count the session as logged in", "'sendmail -v -f %s' shows what AUTH was answered with", "28" },
 { 535, "5.7.3", NULL, 0, HOLD, MINUTES(15), HOURS(1), EX_NOPERM, true,
   S_TOKEN, H_TOKEN, "29" },
 { 535, NULL, NULL, 0, HOLD, MINUTES(15), HOURS(1), EX_NOPERM, true,
@@ -413,7 +412,7 @@ static const struct verdict_row rows[] = {
 { 5, NULL, NULL, GREETING, HOLD, MINUTES(15), HOURS(1), EX_UNAVAILABLE, false,
   "the server refuses the session", "check 'host' and 'port' in outpost.conf; the server may have blocked this network's address", "" },
 { 5, NULL, NULL, AUTH, HOLD, MINUTES(15), HOURS(1), EX_NOPERM, false,
-  "the server refused the login", "run 'outpost check %s'", "29" },
+  "the server refused the login", H_TOKEN, "29" },
 { 5, NULL, NULL, RCPT, REFUSED, 0, 0, EX_NOUSER, false,
   "the server refused the recipient", H_NOBODY, "39" },
 { 5, NULL, NULL, MAIL, REFUSED, 0, 0, EX_UNAVAILABLE, false,

@@ -9,8 +9,7 @@
  *
  *	verdict_judge(&reply, SMTP_STAGE_AUTH, "alerts@contoso.com", &err);
  *
- * Every row is in outpost(8) and is what `outpost explain` prints. Nothing
- * here is owned or freed.
+ * Every row is in outpost(8). Nothing here is owned or freed.
  */
 #ifndef VERDICT_H
 #define VERDICT_H

@@ -276,18 +276,7 @@ void
 token_format_error(const struct error *err, struct buf *out)
 {
 	record_begin(out, ANSWER_TYPE);
-	token_put_error(err, out);
-}
-
-void
-token_put_error(const struct error *err, struct buf *out)
-{
-	record_put(out, "class", error_class_name(err->class));
-	record_put_number(out, "exit", err->exit_code);
-	record_put(out, "status", err->status);
-	record_put_number(out, "retry-after", err->retry_after);
-	record_put(out, "text", err->text);
-	record_put(out, "hint", err->hint);
+	record_put_error(out, err);
 }
 
 static int
@@ -295,30 +284,8 @@ no_answer(struct error *err, const char *how)
 {
 	error_set(err, EX_TEMPFAIL, "4.3.0",
 	    "the token program gave no answer: %s", how);
-	return error_hint(err, "'outpost check' tells more");
-}
-
-int
-token_read_error(const struct record *r, struct error *err)
-{
-	const char *class_name = record_get(r, "class");
-	const char *status = record_get(r, "status");
-	const char *text = record_get(r, "text");
-	const char *hint = record_get(r, "hint");
-	enum error_class class;
-	long long code, retry_after;
-
-	if (class_name == NULL || status == NULL || text == NULL ||
-	    error_class_parse(class_name, &class) == -1 ||
-	    class == ERROR_NONE ||
-	    record_get_number(r, "exit", 1, 255, &code) == -1 ||
-	    record_get_number(r, "retry-after", 0, 864000, &retry_after) == -1)
-		return -1;
-	error_set(err, (int)code, status, "%s", text);
-	if (hint != NULL)
-		error_hint(err, "%s", hint);
-	error_class_set(err, class, (unsigned)retry_after);
-	return 0;
+	return error_hint(
+	    err, "'outpost token' asks it the same; see the log too");
 }
 
 int
@@ -337,8 +304,10 @@ token_parse_answer(
 	} else if (record_parse(&r, ANSWER_TYPE, text, len, &why) == -1) {
 		no_answer(err, why.text);
 	} else if (record_get(&r, "token") == NULL) {
-		if (token_read_error(&r, err) == -1)
+		if (record_get_error(&r, &why) == -1 || why.class == ERROR_NONE)
 			no_answer(err, "its record is neither token nor error");
+		else if (err != NULL)
+			*err = why;
 	} else if (read_fields(&read, &r) == -1) {
 		no_answer(err, "its token is incomplete");
 	} else {

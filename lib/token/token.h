@@ -79,11 +79,6 @@ void	token_format_error(const struct error *, struct buf *out);
 int	token_parse_answer(struct token *, const char *text, size_t len,
 	    struct error *);
 
-/* The fields of an error in a record, and back. Reading returns 0, or -1 when
- * the record holds no error. */
-void	token_put_error(const struct error *, struct buf *out);
-int	token_read_error(const struct record *, struct error *);
-
 /* The file name of an account under a folder of state_dir: the mailbox in
  * lower case with everything outside [a-z0-9.@_+-] as %XX. To be freed. */
 char	*token_path(const struct config *, const char *folder,

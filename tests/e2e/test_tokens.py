@@ -344,7 +344,7 @@ def test_long_pause_is_told_and_kept_by_all(signed_in, office):
     office.fault("at token 429 retry-after 100 always")
     answer = token(signed_in)
     assert answer["class"] == "throttled"
-    assert 98 <= int(answer["retry-after"]) <= 100
+    assert 98 <= int(answer["retry_after"]) <= 100
     assert token(signed_in)["class"] == "throttled"
     assert len(office.requests) == 1
 
