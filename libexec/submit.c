@@ -20,6 +20,7 @@
 #include "mail/envelope.h"
 #include "queue/id.h"
 #include "queue/spool.h"
+#include "smtp/stream.h"
 #include "submit/handoff.h"
 #include "submit/submit.h"
 
@@ -184,8 +185,11 @@ send_message(struct job *job, struct error *err)
 static int
 run(struct job *job, int argc, char **argv, struct error *err)
 {
-	if (startup_service(&job->who, err) == -1 ||
-	    parse_arguments(job, argc, argv, err) == -1 ||
+	if (startup_service(&job->who, err) == -1)
+		return -1;
+	/* Before the first digest, which would have it read openssl.cnf. */
+	stream_library_init();
+	if (parse_arguments(job, argc, argv, err) == -1 ||
 	    load_config(job, err) == -1)
 		return -1;
 	if (handoff_receive(STDIN_FILENO, &job->envelope, &job->header,

@@ -956,7 +956,8 @@ config_load(struct config *out, const char *path, struct error *err)
 		error_prefix(err, "configuration");
 		if (err != NULL)
 			err->exit_code = EX_CONFIG;
-		error_hint(err, "write it; outpost.conf(5) and the sample tell how");
+		error_hint(
+		    err, "write it; outpost.conf(5) and the sample tell how");
 		error_class_set(err, ERROR_HOLD, 0);
 		goto out;
 	}

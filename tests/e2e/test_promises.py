@@ -63,6 +63,7 @@ def test_with_a_cached_token_no_secret_is_opened_and_token_not_run(outpost):
     assert re.search(r'execve\("[^"]*/submit"', calls)
     assert not re.search(r'execve\("[^"]*/token"', calls)
     assert "secret" not in calls
+    assert "openssl.cnf" not in calls
 
 
 @unsanitized
