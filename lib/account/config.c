@@ -901,12 +901,13 @@ config_find(const char *option, bool service)
 	named = getenv("OUTPOST_CONFIG");
 	if (named != NULL && *named != '\0')
 		return xstrdup(named);
-	if (getuid() != 0) {
-		path = user_path();
-		if (access(path, F_OK) == 0)
-			return path;
-		free(path);
-	}
+	/* Root's own counts only where the system has none. */
+	if (getuid() == 0 && access(CONFIG_SYSTEM_PATH, F_OK) == 0)
+		return xstrdup(CONFIG_SYSTEM_PATH);
+	path = user_path();
+	if (access(path, F_OK) == 0)
+		return path;
+	free(path);
 	return xstrdup(CONFIG_SYSTEM_PATH);
 }
 

@@ -101,8 +101,8 @@ void	config_release(struct config *);
 
 /* Where the configuration is. 'option' (-C) or OUTPOST_CONFIG when they may
  * be used, the caller's own ~/.config/outpost/outpost.conf if there is one
- * and we run neither as root nor as a service, else the system's. Returns a
- * string to be freed. */
+ * (root's only where the system has none) and we are no service, else the
+ * system's. Returns a string to be freed. */
 char	*config_find(const char *option, bool service);
 #define CONFIG_SYSTEM_PATH "/etc/outpost/outpost.conf"
 
