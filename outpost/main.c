@@ -75,7 +75,7 @@ static int
 help_run(struct outpost *o, int argc, char **argv, struct error *err)
 {
 	const struct command *command;
-	const char *name;
+	const char *name = NULL;
 
 	(void)o;
 	if (outpost_argument(argc, argv, 1, &name, err) == -1)

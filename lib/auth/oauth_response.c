@@ -149,8 +149,9 @@ bad_field(const struct answer *a, const char *name, const char *what)
 {
 	error_set(a->err, EX_TEMPFAIL, "4.4.0", "'%s' in the answer of '%s' %s",
 	    name, a->host, what);
-	return error_hint(a->err, "check authority in outpost.conf: this is "
-				  "not how Microsoft Entra answers");
+	error_hint(a->err, "check authority in outpost.conf: this is "
+			   "not how Microsoft Entra answers");
+	return -1;
 }
 
 static bool
