@@ -13,8 +13,9 @@ struct nearest {
 	size_t distance;
 };
 
-/* Look at one more name: it is kept by reference if nearer than the others and near
- * enough to be a slip of the fingers (a third of its letters at the most). */
+/* Look at one more name: it is kept by reference if nearer than the others
+ * and near enough to be a slip of the fingers: a letter too much, too few,
+ * wrong, or in its neighbour's place, in a third of its letters at the most. */
 void	nearest_try(struct nearest *, const char *name);
 
 #endif

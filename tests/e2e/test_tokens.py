@@ -485,8 +485,9 @@ def test_state_that_cannot_be_written_stops_no_token(signed_in):
 
 # The command line
 
-def test_slip_of_the_fingers_names_the_command(outpost):
-    result = outpost.run("outpost", "logn")
+@pytest.mark.parametrize("slip", ["logn", "lgoin", "loginn", "Login"])
+def test_slip_of_the_fingers_names_the_command(outpost, slip):
+    result = outpost.run("outpost", slip)
     assert result.code == USAGE and "outpost login" in result.err
 
 

@@ -11,7 +11,7 @@ static const char *
 suggest(const char *word)
 {
 	static const char *const names[] = { "log", "tenant", "client_id",
-		"client_secret_file", "senders", "sender", "users",
+		"client_secret_file", "senders", "sender", "users", "login",
 		"a_name_of_more_than_thirty_two_letters" };
 	struct nearest nearest = { .word = word };
 
@@ -31,6 +31,18 @@ slips_of_the_fingers_are_understood(void **state)
 	assert_string_equal(suggest("clientid"), "client_id");
 	assert_string_equal(suggest("lo"), "log");
 	assert_string_equal(suggest("logg"), "log");
+}
+
+static void
+neighbours_that_changed_places_are_one_slip(void **state)
+{
+	(void)state;
+	assert_string_equal(suggest("lgoin"), "login");
+	assert_string_equal(suggest("olgin"), "login");
+	assert_string_equal(suggest("logni"), "login");
+	assert_string_equal(suggest("olg"), "log");
+	assert_string_equal(suggest("lgion"), "");
+	assert_string_equal(suggest("gol"), "");
 }
 
 static void
@@ -75,6 +87,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(slips_of_the_fingers_are_understood),
+		cmocka_unit_test(neighbours_that_changed_places_are_one_slip),
 		cmocka_unit_test(other_words_have_no_suggestion),
 		cmocka_unit_test(nearest_of_two_wins_whatever_their_order),
 		cmocka_unit_test(long_words_are_left_alone),
