@@ -375,11 +375,14 @@ set_number(
 		number = strtonum(value, key->min, key->max, &why);
 	if (result == -1 || why != NULL || number < key->min ||
 	    number > key->max) {
-		fail(r, "'%s' is not a %s from %lld to %lld", key->name,
+		fail(r, "'%s' is not a %s from %lld to %lld%s", key->name,
 		    key->kind == KIND_DURATION ? "time"
 		    : key->kind == KIND_SIZE   ? "size"
 					       : "number",
-		    key->min, key->max);
+		    key->min, key->max,
+		    key->kind == KIND_DURATION ? " seconds"
+		    : key->kind == KIND_SIZE   ? " bytes"
+					       : "");
 		if (key->kind == KIND_DURATION)
 			return error_hint(r->err,
 			    "write it in seconds, or "
@@ -387,7 +390,7 @@ set_number(
 		if (key->kind == KIND_SIZE)
 			return error_hint(r->err, "write it in bytes, or "
 						  "with a unit: 500K, 35M, 1G");
-		return error_hint(r->err, "see outpost.conf(5)");
+		return error_hint(r->err, "write the digits alone");
 	}
 	*out = number;
 	return 0;
@@ -402,16 +405,23 @@ set_text(
 	/* Only what is empty by default may be emptied. */
 	if (*value == '\0' && (key->standard == NULL || *key->standard != '\0'))
 		return fail(r, "'%s' has no value", key->name);
-	if (key->kind == KIND_PATH && *value != '/')
-		return fail(
-		    r, "'%s' is not a path from the root on", key->name);
-	if (key->kind == KIND_ADDRESS && !is_address(value))
-		return fail(r, "'%s' is not a mail address", key->name);
+	if (key->kind == KIND_PATH && *value != '/') {
+		fail(r, "'%s' is not an absolute path", key->name);
+		return error_hint(
+		    r->err, "write the whole path, beginning with '/'");
+	}
+	if (key->kind == KIND_ADDRESS && !is_address(value)) {
+		fail(r, "'%s' is not a mail address", key->name);
+		return error_hint(
+		    r->err, "write it with its domain, as in it@contoso.com");
+	}
 	if (key->kind == KIND_URL) {
 		if (strncmp(value, "https://", 8) != 0 || value[8] == '/' ||
-		    len == 8)
-			return fail(
-			    r, "'%s' is not an https:// address", key->name);
+		    len == 8) {
+			fail(r, "'%s' is not an https:// address", key->name);
+			return error_hint(r->err,
+			    "write it as in https://login.microsoftonline.com");
+		}
 		while (value[len - 1] == '/')
 			len--;
 	}
@@ -482,7 +492,8 @@ set_key(
 		if (parse_rate(value, field) == 0)
 			return 0;
 		fail(r, "'%s' is not a count and a time", key->name);
-		return error_hint(r->err, "write it as in 30/1m");
+		return error_hint(r->err, "write how many in which time, as in "
+					  "30/1m");
 	case KIND_YES_NO: {
 		int choice = 0;
 
@@ -521,9 +532,11 @@ read_key(struct reading *r, void *object, const struct key *keys, size_t count,
 	for (size_t i = 0; i < count; i++) {
 		if (strcmp(name, keys[i].name) != 0)
 			continue;
-		if ((r->seen >> i & 1) != 0)
-			return fail(
-			    r, "'%s' stands twice in this section", name);
+		if ((r->seen >> i & 1) != 0) {
+			fail(r, "'%s' stands twice in this section", name);
+			return error_hint(
+			    r->err, "take out all but one of these lines");
+		}
 		r->seen |= (uint64_t)1 << i;
 		return set_key(r, object, &keys[i], value);
 	}
@@ -638,7 +651,7 @@ read_head(struct reading *r, const char *line)
 	free(name);
 }
 
-#define NO_KEY_LINE "is neither a [section] nor 'key = value'"
+#define NO_KEY_LINE "the line is neither a [section] nor 'key = value'"
 
 /* Is it blank, a comment, or a key with its separator? inih goes on behind
  * other lines, and would then tell a later error first. */
@@ -776,9 +789,10 @@ check_account(struct reading *r, const struct account *a)
 		    a->mailbox);
 		return error_hint(r->err, "use auth = login, or name 'scope'");
 	}
-	if (a->ca_dir != NULL && a->ca_file != NULL)
-		return fail(
-		    r, "[%s] has both 'ca_dir' and 'ca_file'", a->mailbox);
+	if (a->ca_dir != NULL && a->ca_file != NULL) {
+		fail(r, "[%s] has both 'ca_dir' and 'ca_file'", a->mailbox);
+		return error_hint(r->err, "take one of them out");
+	}
 	return 0;
 }
 
@@ -905,7 +919,8 @@ config_find(const char *option, bool service)
 	if (getuid() == 0 && access(CONFIG_SYSTEM_PATH, F_OK) == 0)
 		return xstrdup(CONFIG_SYSTEM_PATH);
 	path = user_path();
-	if (access(path, F_OK) == 0)
+	if (access(path, F_OK) == 0 ||
+	    (getuid() != 0 && access(CONFIG_SYSTEM_PATH, F_OK) == -1))
 		return path;
 	free(path);
 	return xstrdup(CONFIG_SYSTEM_PATH);
@@ -944,6 +959,25 @@ find_bundle(struct account *a)
 		}
 }
 
+static int
+fail_load(const char *path, int why, struct error *err)
+{
+	error_prefix(err, "configuration");
+	if (err != NULL)
+		err->exit_code = EX_CONFIG;
+	error_class_set(err, ERROR_HOLD, 0);
+	if (why == EACCES)
+		return error_hint(err,
+		    "let this user read it: it holds no secret, so that its "
+		    "mode can be 644; look at the modes of its folders too");
+	if (why == ENOENT && strcmp(path, CONFIG_SYSTEM_PATH) != 0)
+		return error_hint(err,
+		    "write it, as outpost.conf(5) shows, or one for all users "
+		    "of this machine: %s",
+		    CONFIG_SYSTEM_PATH);
+	return error_hint(err, "write it, as outpost.conf(5) shows");
+}
+
 int
 config_load(struct config *out, const char *path, struct error *err)
 {
@@ -954,12 +988,7 @@ config_load(struct config *out, const char *path, struct error *err)
 	config_init(&config);
 	buf_init(&text, CONFIG_FILE_MAX);
 	if (file_read(path, &text, err) == -1) {
-		error_prefix(err, "configuration");
-		if (err != NULL)
-			err->exit_code = EX_CONFIG;
-		error_hint(
-		    err, "write it; outpost.conf(5) and the sample tell how");
-		error_class_set(err, ERROR_HOLD, 0);
+		(void)fail_load(path, errno, err);
 		goto out;
 	}
 	user_folders(&config, path);

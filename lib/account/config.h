@@ -102,7 +102,8 @@ void	config_release(struct config *);
 /* Where the configuration is. 'option' (-C) or OUTPOST_CONFIG when they may
  * be used, the caller's own ~/.config/outpost/outpost.conf if there is one
  * (root's only where the system has none) and we are no service, else the
- * system's. Returns a string to be freed. */
+ * system's; where there is neither, the one that the caller can write. Returns
+ * a string to be freed. */
 char	*config_find(const char *option, bool service);
 #define CONFIG_SYSTEM_PATH "/etc/outpost/outpost.conf"
 

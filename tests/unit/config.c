@@ -6,6 +6,7 @@
 
 #include <pwd.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -426,6 +427,26 @@ unknown_words_come_with_the_nearest_known_one(void **state)
 	    "did you mean 'gcchigh'?");
 	hints_at("[a@contoso.com]\ncloud = x\n" REST, 1, "'cloud'",
 	    "global, outlook, gcchigh, dod, china or hve");
+	hints_at(ACCOUNT "port = smtp\n", 4,
+	    "'port' is not a number from 1 to 65535", "digits");
+	hints_at("[outpost]\npatience = 2h\n", 2,
+	    "'patience' is not a time from 1 to 3600 seconds", "30s");
+	hints_at(ACCOUNT "max_size = 2G\n", 4,
+	    "'max_size' is not a size from 1024 to 1073741824 bytes", "35M");
+	hints_at(ACCOUNT "rate = 30\n", 4, "'rate' is not a count and a time",
+	    "30/1m");
+	hints_at("[outpost]\nqueue_dir = var/spool\n", 2,
+	    "'queue_dir' is not an absolute path", "beginning with '/'");
+	hints_at("[outpost]\nadmin = it\n", 2, "'admin' is not a mail address",
+	    "it@contoso.com");
+	hints_at(ACCOUNT "authority = login.microsoftonline.com\n", 4,
+	    "'authority' is not an https:// address", "https://login.");
+	hints_at(ACCOUNT "port = 25\nport = 25\n", 5, "'port' stands twice",
+	    "take out all but one");
+	hints_at(ACCOUNT "ca_dir = /a\nca_file = /b\n", 1,
+	    "has both 'ca_dir' and 'ca_file'", "take one of them out");
+	hints_at(ACCOUNT "senders\n", 4, "the line is neither a [section] nor",
+	    "outpost.conf(5)");
 	hints_at(ACCOUNT "Host = x\n", 4, "unknown key 'Host'",
 	    "did you mean 'host'?");
 	is_refused(ACCOUNT "zzz = x\n", 4, "unknown key 'zzz'");
@@ -871,6 +892,43 @@ file_that_cannot_be_read_is_a_configuration_error(void **state)
 	}
 }
 
+/* As somebody else in a child: root may read everything. */
+static int
+hint_for_another(const char *path, const char *words)
+{
+	int status = 0;
+	pid_t child = fork();
+
+	if (child == 0) {
+		struct config c;
+		struct error err;
+
+		if (getuid() == 0 && setuid(65534) == -1)
+			_exit(2);
+		config_init(&c);
+		_exit(config_load(&c, path, &err) == -1 &&
+			      err.exit_code == EX_CONFIG &&
+			      strstr(err.hint, words) != NULL
+			  ? 0
+			  : 1);
+	}
+	waitpid(child, &status, 0);
+	return status;
+}
+
+static void
+file_that_others_may_not_read_is_not_to_be_written_again(void **state)
+{
+	char *path = write_file(ACCOUNT, strlen(ACCOUNT));
+
+	(void)state;
+	assert_int_equal(chmod(path, 0), 0);
+	assert_int_equal(hint_for_another(path, "let this user read it"), 0);
+	unlink(path);
+	assert_int_equal(hint_for_another(path, CONFIG_SYSTEM_PATH), 0);
+	free(path);
+}
+
 static void
 finds(const char *option, bool service, const char *path)
 {
@@ -895,6 +953,29 @@ option_comes_before_environment_before_the_system(void **state)
 	if (getuid() == 0)
 		finds(NULL, false, CONFIG_SYSTEM_PATH);
 	unsetenv("OUTPOST_CONFIG");
+}
+
+/* What is named as missing should be what the reader can write. */
+static void
+user_without_any_configuration_is_told_of_his_own(void **state)
+{
+	int status = 0;
+	pid_t child;
+
+	(void)state;
+	if (access(CONFIG_SYSTEM_PATH, F_OK) == 0)
+		skip();
+	unsetenv("OUTPOST_CONFIG");
+	if ((child = fork()) == 0) {
+		if (getuid() == 0 && setuid(65534) == -1)
+			_exit(2);
+		_exit(strstr(config_find(NULL, false),
+			  "/.config/outpost/outpost.conf") != NULL
+			  ? 0
+			  : 1);
+	}
+	waitpid(child, &status, 0);
+	assert_int_equal(status, 0);
 }
 
 static void
@@ -940,7 +1021,11 @@ main(void)
 		cmocka_unit_test(
 		    file_that_cannot_be_read_is_a_configuration_error),
 		cmocka_unit_test(
+		    file_that_others_may_not_read_is_not_to_be_written_again),
+		cmocka_unit_test(
 		    option_comes_before_environment_before_the_system),
+		cmocka_unit_test(
+		    user_without_any_configuration_is_told_of_his_own),
 		cmocka_unit_test(service_looks_at_the_system_alone),
 	};
 
