@@ -281,7 +281,7 @@ http_post(struct http *http, const char *url, const struct http_form *form,
 	if (strncasecmp(url, "https://", 8) != 0)
 		return bad_settings(host, "authority is not https", err);
 	if (form->body.full)
-		return error_set(err, EX_DATAERR, "4.3.0",
+		return error_set(err, EX_SOFTWARE, "4.3.0",
 		    "the request to '%s' is over %u bytes", host,
 		    HTTP_FORM_MAX);
 	http_response_release(response);

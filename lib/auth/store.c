@@ -45,13 +45,24 @@ path_beside(const struct config *config, const struct account *account,
 }
 
 static int
+hint_writable(struct error *err)
+{
+	if (err != NULL && err->exit_code == EX_TEMPFAIL)
+		return error_hint(err, "try again: it is getting a token");
+	return error_hint(err,
+	    "uid %ld must be able to write there; 'state_dir' in outpost.conf "
+	    "can name another folder",
+	    (long)geteuid());
+}
+
+static int
 make_folder(const struct config *config, struct error *err)
 {
 	char *folder = xasprintf("%s/%s", config->state_dir, FOLDER);
 	int result = file_make_folder(folder, 0700, err);
 
 	free(folder);
-	return result;
+	return result == -1 ? hint_writable(err) : 0;
 }
 
 int
@@ -61,8 +72,9 @@ store_lock(const struct config *config, const struct account *account,
 	char *path = path_beside(config, account, "lock");
 	int fd = -1;
 
-	if (make_folder(config, err) == 0)
-		fd = file_lock(path, deadline, err);
+	if (make_folder(config, err) == 0 &&
+	    (fd = file_lock(path, deadline, err)) == -1)
+		(void)hint_writable(err);
 	free(path);
 	return fd;
 }
@@ -90,7 +102,7 @@ static int
 broken(const char *path, const struct account *account, const char *why,
     struct error *err)
 {
-	error_set(err, EX_DATAERR, "4.3.5", "'%s' is broken: %s", path, why);
+	error_set(err, EX_CONFIG, "4.3.5", "'%s' is broken: %s", path, why);
 	error_hint(err, "run 'outpost login %s'", account->mailbox);
 	return error_class_set(err, ERROR_HOLD, 0);
 }

@@ -45,8 +45,8 @@ void	store_sign_in_release(struct store_sign_in *);	/* wipes */
 int	store_lock(const struct config *, const struct account *,
 	    double deadline, struct error *);
 
-/* EX_CONFIG when nobody signed in or for another client, EX_DATAERR when the
- * record is broken; both to be held. */
+/* EX_CONFIG when nobody signed in or for another client, or when the record is
+ * broken; all to be held. */
 int	store_read(struct store_sign_in *, const struct config *,
 	    const struct account *, struct error *);
 int	store_write(const struct store_sign_in *, const struct config *,

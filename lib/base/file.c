@@ -77,7 +77,7 @@ read_all(int fd, const char *path, struct buf *out, struct error *err)
 			return 0;
 		if (left == 0) {
 			errno = EFBIG;
-			return error_set(err, EX_DATAERR, "5.3.4",
+			return error_set(err, EX_CONFIG, "5.3.4",
 			    "'%s' is larger than %zu bytes", path, out->max);
 		}
 		buf_grown(out, (size_t)n);
@@ -106,15 +106,15 @@ open_regular(const char *path, struct stat *status, struct error *err)
 
 	if (fd == -1) {
 		why = errno;
-		error_set(err, EX_NOINPUT, "5.3.5", "cannot open '%s': %s",
-		    path, strerror(why));
+		error_set(err, EX_CONFIG, "5.3.5", "cannot open '%s': %s", path,
+		    strerror(why));
 		errno = why;
 		return -1;
 	}
 	if (fstat(fd, status) == -1 || !S_ISREG(status->st_mode)) {
 		close(fd);
 		errno = EINVAL;
-		return error_set(err, EX_NOINPUT, "5.3.5",
+		return error_set(err, EX_CONFIG, "5.3.5",
 		    "'%s' is not a regular file", path);
 	}
 	return fd;
@@ -273,18 +273,21 @@ file_make_folder(const char *path, mode_t mode, struct error *err)
 {
 	char *copy = xstrdup(path);
 	char *slash = copy + strspn(copy, "/");
-	int result = 0;
+	int why = 0, result = 0;
 
 	while ((slash = strchr(slash, '/')) != NULL) {
 		*slash = '\0';
-		if (make_one(copy, 0755) == -1 && errno != EROFS &&
-		    errno != EACCES)
-			break;
+		if (make_one(copy, 0755) == -1) {
+			why = errno;
+			if (why != EROFS && why != EACCES)
+				break;
+		}
 		*slash++ = '/';
 	}
 	if (slash != NULL || make_one(path, mode) == -1)
 		result = error_set(err, EX_CANTCREAT, "4.3.0",
-		    "cannot make the folder '%s': %s", path, strerror(errno));
+		    "cannot make the folder '%s': %s", path,
+		    strerror(why != 0 && errno == ENOENT ? why : errno));
 	free(copy);
 	return result;
 }

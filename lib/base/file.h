@@ -17,10 +17,10 @@ struct buf;
 struct error;
 
 /* Append the whole of a regular file to 'out', or nothing. A file larger than
- * out's maximum is an error (EX_DATAERR), as is anything but a regular file
- * (EX_NOINPUT); it is opened without waiting (a FIFO does not hang us).
+ * out's maximum is an error (EX_CONFIG), as is anything but a regular file;
+ * it is opened without waiting (a FIFO does not hang us).
  * Where it is not there, and then alone, errno is ENOENT afterwards and the
- * error EX_NOINPUT. */
+ * error EX_CONFIG. */
 int	file_read(const char *path, struct buf *out, struct error *);
 
 /* The same for a file that holds a secret: refused (EX_CONFIG, with a hint)

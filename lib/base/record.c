@@ -55,7 +55,7 @@ static int
 bad_line(size_t line, const char *what, struct error *err)
 {
 	return error_set(
-	    err, EX_DATAERR, "5.3.5", "record line %zu: %s", line, what);
+	    err, EX_SOFTWARE, "5.3.5", "record line %zu: %s", line, what);
 }
 
 /* 'line' is NUL-ended and may be cut in two. */
@@ -83,10 +83,10 @@ parse_first(const char *line, const char *type, struct error *err)
 
 	if (strncmp(line, family, skip) != 0 ||
 	    strncmp(line + skip, type, len) != 0 || line[skip + len] != ' ')
-		return error_set(err, EX_DATAERR, "5.3.5",
+		return error_set(err, EX_SOFTWARE, "5.3.5",
 		    "is not an outpost-%s record", type);
 	if (strcmp(line + skip + len, VERSION) != 0)
-		return error_set(err, EX_DATAERR, "5.3.5",
+		return error_set(err, EX_SOFTWARE, "5.3.5",
 		    "is an outpost-%s record of a version that this program "
 		    "does not know",
 		    type);
@@ -116,14 +116,14 @@ record_parse(struct record *r, const char *type, const char *text, size_t len,
 	struct record parsed;
 
 	if (len > RECORD_TEXT_MAX)
-		return error_set(err, EX_DATAERR, "5.3.4",
+		return error_set(err, EX_SOFTWARE, "5.3.4",
 		    "record is larger than %u bytes", RECORD_TEXT_MAX);
 	if (len == 0 || text[len - 1] != '\n')
 		return error_set(
-		    err, EX_DATAERR, "5.3.5", "record is empty or cut off");
+		    err, EX_SOFTWARE, "5.3.5", "record is empty or cut off");
 	if (memchr(text, '\0', len) != NULL || memchr(text, '\r', len) != NULL)
 		return error_set(
-		    err, EX_DATAERR, "5.3.5", "record has a NUL or CR in it");
+		    err, EX_SOFTWARE, "5.3.5", "record has a NUL or CR in it");
 	record_init(&parsed);
 	parsed.text = xstrndup(text, len);
 	parsed.text_len = len;

@@ -38,7 +38,7 @@ struct record {
 void	record_init(struct record *);
 void	record_release(struct record *);		/* wipes */
 
-/* Read a whole record of this type. EX_DATAERR with the line's number. */
+/* Read a whole record of this type. EX_SOFTWARE with the line's number. */
 int	record_parse(struct record *, const char *type, const char *text,
 	    size_t len, struct error *);
 /* The value of the first field of that name, or NULL. */

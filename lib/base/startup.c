@@ -145,12 +145,12 @@ take_ids(uid_t uid, gid_t gid, struct error *err)
 	if ((getuid() == 0 && seteuid(0) == -1) ||
 	    (geteuid() == 0 && setgroups(0, NULL) == -1) ||
 	    setresgid(gid, gid, gid) == -1 || setresuid(uid, uid, uid) == -1)
-		return error_set(err, EX_OSERR, "4.3.0",
+		return error_set(err, EX_TEMPFAIL, "4.3.0",
 		    "cannot become uid %ld: %s", (long)uid, strerror(errno));
 	if (getresuid(&real, &effective, &saved) == -1 || real != uid ||
 	    effective != uid || saved != uid)
-		return error_set(
-		    err, EX_OSERR, "4.3.0", "uid %ld was not taken", (long)uid);
+		return error_set(err, EX_TEMPFAIL, "4.3.0",
+		    "uid %ld was not taken", (long)uid);
 	return 0;
 }
 
@@ -165,7 +165,7 @@ clean_service(uid_t uid, gid_t gid, struct error *err)
 	(void)clearenv();
 	(void)umask(077);
 	if (chdir("/") == -1)
-		return error_set(err, EX_OSERR, "4.3.0",
+		return error_set(err, EX_TEMPFAIL, "4.3.0",
 		    "cannot change to '/': %s", strerror(errno));
 	if (take_ids(uid, gid, err) == -1)
 		return -1;
@@ -272,12 +272,12 @@ startup_become(const char *user, struct error *err)
 		return error_set(
 		    err, EX_NOPERM, "5.7.0", "only root may act as '%s'", user);
 	if (initgroups(user, entry->pw_gid) == -1)
-		return error_set(err, EX_OSERR, "4.3.0",
+		return error_set(err, EX_TEMPFAIL, "4.3.0",
 		    "cannot take the groups of '%s': %s", user,
 		    strerror(errno));
 	if (setresgid(entry->pw_gid, entry->pw_gid, entry->pw_gid) == -1 ||
 	    setresuid(entry->pw_uid, entry->pw_uid, entry->pw_uid) == -1)
-		return error_set(err, EX_OSERR, "4.3.0",
+		return error_set(err, EX_TEMPFAIL, "4.3.0",
 		    "cannot become '%s': %s", user, strerror(errno));
 	return 0;
 }

@@ -35,7 +35,7 @@ struct startup {
 	bool set_id_ignored;
 };
 
-/* Hygiene for a program with rights. EX_TEMPFAIL, EX_OSERR. */
+/* Hygiene for a program with rights. EX_TEMPFAIL. */
 int	startup_service(struct startup *, struct error *);
 /* Hygiene for a program that has its caller's rights and no others:
  * descriptors 0 to 2 are open, SIGPIPE is ignored, SIGCHLD is not. */

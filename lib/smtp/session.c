@@ -1180,7 +1180,7 @@ take_unexpected(struct smtp_session *s)
 		s->next = end_transaction(s);
 	finished = s->has_next && s->next == READY;
 	if (step->alone && !(finished && s->failed)) {
-		error_set(&why, EX_PROTOCOL, "5.7.0",
+		error_set(&why, EX_CONFIG, "5.7.0",
 		    "the server sent data after its reply to %s: somebody may "
 		    "be tampering with the connection",
 		    step->name);

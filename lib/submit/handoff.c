@@ -92,7 +92,7 @@ read_frame(int fd, char *type, struct buf *payload, struct error *err)
 	payload->len = 0;
 	if (len > HANDOFF_PAYLOAD_MAX ||
 	    (room = buf_room(payload, len)) == NULL)
-		return error_set(err, EX_PROTOCOL, "5.3.0",
+		return error_set(err, EX_SOFTWARE, "5.3.0",
 		    "a frame of %zu bytes on the pipe", len);
 	for (have = 0; have < len; have += (size_t)n) {
 		n = file_read_some(fd, room + have, len - have);
@@ -132,7 +132,7 @@ handoff_start(struct handoff *h, const char *libexec, const char *config_path,
 
 	*h = (struct handoff){ .child = -1, .to = -1, .from = -1 };
 	if (pipe2(to, O_CLOEXEC) == -1 || pipe2(from, O_CLOEXEC) == -1) {
-		error_set(err, EX_OSERR, "4.3.0", "cannot make a pipe: %s",
+		error_set(err, EX_TEMPFAIL, "4.3.0", "cannot make a pipe: %s",
 		    strerror(errno));
 		goto fail;
 	}
@@ -145,9 +145,11 @@ handoff_start(struct handoff *h, const char *libexec, const char *config_path,
 	posix_spawn_file_actions_destroy(&actions);
 	if (why != 0) {
 		h->child = -1;
-		error_set(err, EX_OSFILE, "4.3.0", "cannot run '%s': %s", path,
+		error_set(err, EX_CONFIG, "4.3.0", "cannot run '%s': %s", path,
 		    strerror(why));
-		error_hint(err, "is Outpost installed as a whole?");
+		error_hint(err,
+		    "install Outpost whole, or name the folder of its "
+		    "programs in OUTPOST_LIBEXEC");
 		goto fail;
 	}
 	close(to[0]);
@@ -253,7 +255,7 @@ read_result(const struct buf *payload, struct error *err)
 		return -1;
 	error_clear(&result);
 	if (record_get_error(&record, &result) == -1)
-		error_set(&result, EX_PROTOCOL, "4.3.0",
+		error_set(&result, EX_SOFTWARE, "4.3.0",
 		    "submit gave an answer that is none");
 	record_release(&record);
 	if (result.exit_code == EX_OK)
@@ -345,7 +347,7 @@ struct receiving {
 static int
 protocol_error(struct error *err)
 {
-	return error_set(err, EX_PROTOCOL, "5.3.0",
+	return error_set(err, EX_SOFTWARE, "5.3.0",
 	    "what came through the pipe is no message");
 }
 

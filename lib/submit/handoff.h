@@ -52,7 +52,7 @@ struct handoff {
 };
 
 /* Start LIBEXEC/submit with -C config_path (NULL: without) and, if 'verbose',
- * -v. EX_OSFILE when it cannot be started. */
+ * -v. EX_CONFIG when it cannot be started. */
 int	handoff_start(struct handoff *, const char *libexec,
 	    const char *config_path, bool verbose, struct error *);
 /* Send a part. 0 also when submit has stopped listening, which is then told
@@ -85,7 +85,7 @@ typedef int handoff_on_body(void *arg, const char *bytes, size_t len,
 
 /* Read a message from 'fd'. The header is appended to 'header', the flags of
  * 'end' are put into the envelope too. EX_TEMPFAIL when it ended without its
- * end; EX_PROTOCOL for anything but the above; what a callback says. */
+ * end; EX_SOFTWARE for anything but the above; what a callback says. */
 int	handoff_receive(int fd, struct envelope *, struct buf *header,
 	    struct handoff_end *end, handoff_on_envelope *, handoff_on_body *,
 	    void *arg, struct error *);

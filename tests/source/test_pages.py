@@ -74,3 +74,18 @@ def test_the_exit_codes_of_the_readme_are_those_of_the_page():
     section = section[section.index(".Sh EXIT STATUS"):]
     listed = re.findall(r"^\.It (\d[\d ,]*)$", section, re.M)
     assert [c.replace(" , ", ", ") for c in listed] == codes
+
+
+def test_no_program_ends_with_a_code_that_its_page_does_not_list():
+    """sysexits.h by the names that the code uses."""
+    header = Path("/usr/include/sysexits.h").read_text()
+    numbers = dict(re.findall(r"#define\s+(EX_\w+)\s+(\d+)", header))
+    used = {name for folder in ("lib", "sendmail", "libexec", "outpost")
+            for path in (ROOT / folder).rglob("*.c")
+            for name in re.findall(r"\bEX_[A-Z]+\b", path.read_text())}
+    assert len(used) > 8
+    section = page("sendmail.8")
+    section = section[section.index(".Sh EXIT STATUS"):]
+    listed = re.findall(r"\d+", " ".join(
+        re.findall(r"^\.It (\d[\d ,]*)$", section, re.M)))
+    assert {numbers[name] for name in used} == set(listed)

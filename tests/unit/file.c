@@ -131,7 +131,7 @@ file_of_one_byte_more_is_refused_and_leaves_nothing(void **state)
 	errno = ENOENT;
 	assert_int_equal(file_read("f", &out, &err), -1);
 	assert_int_not_equal(errno, ENOENT);
-	assert_int_equal(err.exit_code, EX_DATAERR);
+	assert_int_equal(err.exit_code, EX_CONFIG);
 	assert_string_equal(err.text, "'f' is larger than 12 bytes");
 	assert_string_equal(out.data, "abc");
 	put("f", "012345678", 0600);
@@ -188,7 +188,7 @@ missing_file_sets_enoent(void **state)
 	errno = 0;
 	assert_int_equal(file_read("none", &out, &err), -1);
 	assert_int_equal(errno, ENOENT);
-	assert_int_equal(err.exit_code, EX_NOINPUT);
+	assert_int_equal(err.exit_code, EX_CONFIG);
 	assert_string_equal(
 	    err.text, "cannot open 'none': No such file or directory");
 	errno = 0;
@@ -212,12 +212,12 @@ what_is_no_regular_file_is_refused_without_waiting(void **state)
 	for (int i = 0; i < 3; i++) {
 		errno = ENOENT;
 		assert_int_equal(file_read(paths[i], &out, &err), -1);
-		assert_int_equal(err.exit_code, EX_NOINPUT);
+		assert_int_equal(err.exit_code, EX_CONFIG);
 		assert_non_null(strstr(err.text, "is not a regular file"));
 		assert_int_not_equal(errno, ENOENT);
 		assert_int_equal(
 		    file_read_secret(paths[i], false, &out, &err), -1);
-		assert_int_equal(err.exit_code, EX_NOINPUT);
+		assert_int_equal(err.exit_code, EX_CONFIG);
 	}
 	alarm(0);
 	buf_release(&out);
@@ -501,6 +501,34 @@ folder_that_is_there_is_left_as_it_is(void **state)
 	assert_int_equal(file_make_folder("/", 0755, &err), 0);
 }
 
+/* A parent that could not be made is why, not that it is missing. */
+static void
+first_reason_for_a_missing_folder_is_told(void **state)
+{
+	struct error err;
+	int status = 0;
+	pid_t child;
+
+	(void)state;
+	assert_int_equal(mkdir("closed", 0700), 0);
+	assert_int_equal(chmod("closed", 0), 0);
+	if ((child = fork()) == 0) {
+		if (getuid() == 0 && setuid(65534) == -1)
+			_exit(2);
+		_exit(file_make_folder("/proc/none/d", 0700, &err) == -1 &&
+			      strstr(err.text, "No such file") != NULL &&
+			      file_make_folder("closed/d", 0700, &err) == -1 &&
+			      strstr(err.text, "Permission denied") != NULL &&
+			      file_make_folder("/usr/lib/o/d", 0700, &err) ==
+				  -1 &&
+			      strstr(err.text, "Permission denied") != NULL
+			  ? 0
+			  : 1);
+	}
+	waitpid(child, &status, 0);
+	assert_int_equal(status, 0);
+}
+
 static void
 folder_that_cannot_be_is_an_error(void **state)
 {
@@ -680,6 +708,7 @@ main(void)
 		    folders_are_made_with_their_parents_whatever_the_umask),
 		IN_FOLDER(folder_that_is_there_is_left_as_it_is),
 		IN_FOLDER(folder_that_cannot_be_is_an_error),
+		IN_FOLDER(first_reason_for_a_missing_folder_is_told),
 		IN_FOLDER(lock_passes_on_when_its_holder_is_killed),
 		IN_FOLDER(lock_that_is_free_is_taken_after_the_deadline_too),
 		IN_FOLDER(lock_does_not_follow_links),

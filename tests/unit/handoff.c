@@ -319,7 +319,7 @@ a_program_that_is_not_there_is_named(void **state)
 	(void)state;
 	assert_int_equal(
 	    handoff_start(&h, "/nonexistent", NULL, false, &err), -1);
-	assert_int_equal(err.exit_code, EX_OSFILE);
+	assert_int_equal(err.exit_code, EX_CONFIG);
 	assert_non_null(strstr(err.text, "/nonexistent/submit"));
 }
 

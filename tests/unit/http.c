@@ -101,7 +101,7 @@ form_over_its_cap_is_not_sent(void **state)
 	http_form_init(&form);
 	http_form_add(&form, "a", value);
 	assert_int_equal(-1, post("https://127.0.0.1:1/token", &form, 5, &err));
-	assert_int_equal(err.exit_code, EX_DATAERR);
+	assert_int_equal(err.exit_code, EX_SOFTWARE);
 	http_form_release(&form);
 	free(value);
 }

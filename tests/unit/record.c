@@ -27,7 +27,7 @@ refused(const char *text, size_t len, const char *why)
 	error_clear(&err);
 	if (record_parse(&r, "envelope", text, len, &err) != -1)
 		fail_msg("taken: %.60s", text);
-	assert_int_equal(err.exit_code, EX_DATAERR);
+	assert_int_equal(err.exit_code, EX_SOFTWARE);
 	if (strstr(err.text, why) == NULL)
 		fail_msg("'%s' does not say '%s'", err.text, why);
 	assert_int_equal(r.count, 0);
