@@ -24,6 +24,7 @@ enum kind {
 	KIND_PATH,     /* char *, starts with a slash */
 	KIND_ADDRESS,  /* char *, an address with a domain */
 	KIND_URL,      /* char *, https:// without a final slash */
+	KIND_PROXY,    /* char *, for libcurl; may be empty */
 	KIND_LIST,     /* struct config_list, comma-separated */
 	KIND_CHOICE,   /* int, an index into choices */
 	KIND_NUMBER,   /* long long */
@@ -99,7 +100,7 @@ static const struct key account_keys[] = {
 	{ "scope",       KIND_TEXT,     ACCOUNT(scope), NULL, 0, 0, NULL },
 	{ "ca_dir",      KIND_PATH,     ACCOUNT(ca_dir), NULL, 0, 0, NULL },
 	{ "ca_file",     KIND_PATH,     ACCOUNT(ca_file), NULL, 0, 0, NULL },
-	{ "proxy",       KIND_TEXT,     ACCOUNT(proxy), "", 0, 0, NULL },
+	{ "proxy",       KIND_PROXY,    ACCOUNT(proxy), "", 0, 0, NULL },
 	{ "connections", KIND_NUMBER,   ACCOUNT(connections), "3", 1, 100, NULL },
 	{ "rate",        KIND_RATE,     ACCOUNT(rate_count), "30/1m", 1, 100000, NULL },
 	{ "daily",       KIND_NUMBER,   ACCOUNT(daily), "10000", 1, 100000000, NULL },
@@ -196,6 +197,7 @@ release_keys(void *object, const struct key *keys, size_t count)
 		case KIND_PATH:
 		case KIND_ADDRESS:
 		case KIND_URL:
+		case KIND_PROXY:
 			free(*(char **)(void *)field);
 			break;
 		case KIND_LIST:
@@ -425,6 +427,15 @@ set_text(
 		while (value[len - 1] == '/')
 			len--;
 	}
+	if (key->kind == KIND_PROXY && strchr(value, '@') != NULL) {
+		fail(r,
+		    "'%s' holds a password, which does not belong into this "
+		    "file",
+		    key->name);
+		return error_hint(r->err,
+		    "have the proxy let this machine through by its address, "
+		    "and write http://name:port");
+	}
 	free(*out);
 	*out = xstrndup(value, len);
 	return 0;
@@ -478,6 +489,7 @@ set_key(
 	case KIND_PATH:
 	case KIND_ADDRESS:
 	case KIND_URL:
+	case KIND_PROXY:
 		return set_text(r, key, value, field);
 	case KIND_LIST:
 		parse_list(value, field);

@@ -1,6 +1,7 @@
 #include "auth/http.h"
 
 #include <curl/curl.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 
 #include "base/error.h"
@@ -167,8 +168,8 @@ untrusted(const struct http *http, const char *host, const char *why,
 	error_set(err, EX_CONFIG, "4.7.5", "cannot trust '%s': %s", host, why);
 	error_hint(err,
 	    "check this machine's clock and the certificates in '%s' (package "
-	    "ca-certificates); where a proxy opens TLS, give its certificate "
-	    "with ca_dir or ca_file",
+	    "ca-certificates); where a proxy opens TLS, add its root "
+	    "certificate there",
 	    store == NULL ? "the system's store" : store);
 	return error_class_set(err, ERROR_HOLD, 0);
 }
@@ -188,8 +189,8 @@ unreachable(
 {
 	error_set(err, EX_TEMPFAIL, status, "cannot reach '%s': %s", host, why);
 	return error_hint(err,
-	    "check name service, network and firewall (TCP 443), and whether a "
-	    "proxy is needed");
+	    "check name service, network and firewall (TCP 443), and 'proxy' "
+	    "in outpost.conf");
 }
 
 static int
@@ -266,6 +267,16 @@ time_allowed(double deadline)
 	return left < 0.001 ? 1 : (long)(left * 1000);
 }
 
+/* libcurl would take it for an empty one. */
+static bool
+is_missing(const char *folder)
+{
+	struct stat status;
+
+	return folder != NULL &&
+	       (stat(folder, &status) == -1 || !S_ISDIR(status.st_mode));
+}
+
 int
 http_post(struct http *http, const char *url, const struct http_form *form,
     double deadline, struct http_response *response, struct error *err)
@@ -280,6 +291,9 @@ http_post(struct http *http, const char *url, const struct http_form *form,
 		    err, EX_SOFTWARE, "4.3.0", "libcurl cannot be started");
 	if (strncasecmp(url, "https://", 8) != 0)
 		return bad_settings(host, "authority is not https", err);
+	if (is_missing(http->options.ca_dir))
+		return bad_settings(
+		    host, "the certificate folder of ca_dir is missing", err);
 	if (form->body.full)
 		return error_set(err, EX_SOFTWARE, "4.3.0",
 		    "the request to '%s' is over %u bytes", host,

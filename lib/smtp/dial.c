@@ -254,8 +254,8 @@ fail_connect(const char *name, int why, struct error *err)
 	error_set(err, EX_TEMPFAIL, "4.4.1", "cannot connect to %s: %s", name,
 	    why != 0 ? strerror(why) : "no answer in time");
 	return error_hint(err,
-	    "check the network, and that the firewall lets TCP connections "
-	    "to that port out");
+	    "check the network, 'host' and 'port' in outpost.conf, and that "
+	    "the firewall lets TCP connections to that port out");
 }
 
 int

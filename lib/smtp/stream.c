@@ -140,8 +140,8 @@ wait_for(struct stream *s, short events, double deadline, struct error *err)
 	error_set(
 	    err, EX_TEMPFAIL, "4.4.2", "'%s' did not answer in time", s->host);
 	return error_hint(err,
-	    "nothing to do; if it happens often, look at the network, or "
-	    "raise 'patience' in outpost.conf");
+	    "check 'host' and 'port' in outpost.conf; if it happens at times "
+	    "only, look at the network, or raise 'patience'");
 }
 
 /* The last of OpenSSL's errors as text. */
@@ -408,9 +408,12 @@ fail_certificate(const struct stream *s, long why,
 		    "the certificate's owner must renew it");
 	default:
 		return error_hint(err,
-		    "if a proxy of yours reads TLS, add its authority to %s; "
-		    "else install or update the package ca-certificates",
-		    trust->ca_dir != NULL ? trust->ca_dir : trust->ca_file);
+		    "if a proxy or firewall of yours opens TLS, add its root "
+		    "certificate to '%s'%s; else install or update the package "
+		    "ca-certificates",
+		    trust->ca_dir != NULL ? trust->ca_dir : trust->ca_file,
+		    trust->ca_dir != NULL ? " and run 'openssl rehash' on it"
+					  : "");
 	}
 }
 
