@@ -57,15 +57,15 @@ struct parser {
 static int
 syntax_error(struct parser *p, size_t at, const char *what)
 {
-	size_t len = p->len - at;
+	bool end = at == p->len;
+	size_t from = end ? 0 : at;
+	size_t len = p->len - from;
 
 	if (len > 60)
 		len = 60;
-	if (len == 0)
-		return error_set(
-		    p->err, EX_DATAERR, "5.1.3", "bad address: %s", what);
 	return error_set(p->err, EX_DATAERR, "5.1.3",
-	    "bad address: %s at '%.*s'", what, (int)len, p->text + at);
+	    "bad address: %s %s '%.*s'", what, end ? "in" : "at", (int)len,
+	    p->text + from);
 }
 
 /* A line end that folds has a blank after it, RFC 5322 section 2.2.3. */

@@ -225,6 +225,7 @@ def test_resent_recipients_win(outpost):
     (("-t",), "To: a@@b\n\nB\n", DATAERR, "To"),
     (("not an address",), SIMPLE, DATAERR, "not an address"),
     (("a@b..c",), SIMPLE, DATAERR, "a@b..c"),
+    (("ada@",), SIMPLE, DATAERR, "'ada@'"),
     (("a@example.org\nRCPT TO:<x@y>",), SIMPLE, DATAERR, ""),
     (("-f", "a b", "x@example.org"), SIMPLE, DATAERR, ""),
     (("-f", "a@b\nc", "x@example.org"), SIMPLE, DATAERR, ""),
