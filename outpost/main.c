@@ -241,6 +241,15 @@ command_name(const char *word)
 }
 
 static int
+usage(struct error *err, const char *what)
+{
+	error_set(err, EX_USAGE, "5.3.0", "%s", what);
+	return error_hint(err,
+	    "usage: outpost [-C file] command; 'outpost help' lists the "
+	    "commands");
+}
+
+static int
 run(struct outpost *o, int argc, char **argv, struct error *err)
 {
 	const struct command *command;
@@ -248,18 +257,20 @@ run(struct outpost *o, int argc, char **argv, struct error *err)
 
 	if (argc > 1 && strcmp(argv[1], "-C") == 0) {
 		if (argc < 3)
-			return error_set(
-			    err, EX_USAGE, "5.3.0", "-C needs a file");
+			return usage(err, "-C needs a file");
 		o->config_option = argv[2];
 		first = 3;
 	}
-	if (argc <= first) {
-		error_set(err, EX_USAGE, "5.3.0", "a command is missing");
-		return error_hint(err, "'outpost help' lists them");
-	}
+	if (argc <= first)
+		return usage(err, "a command is missing");
 	command = find_command(command_name(argv[first]), err);
 	if (command == NULL)
 		return -1;
+	if (argc > first + 1 && command->run != help_run &&
+	    strcmp(command_name(argv[first + 1]), "help") == 0) {
+		print_command(command);
+		return 0;
+	}
 	if (command->needs_config && load_config(o, err) == -1)
 		return -1;
 	return command->run(o, argc - first, argv + first, err);

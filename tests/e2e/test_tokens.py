@@ -497,7 +497,10 @@ def test_help_and_version(outpost):
         assert result.code == OK and "outpost login" in result.out
     assert "outpost " in outpost.run("outpost", "--version").out
     assert outpost.run("outpost").code == USAGE
-    assert outpost.run("outpost", "help", "token").code == OK
+    for words in (("help", "token"), ("token", "--help"), ("token", "-h")):
+        result = outpost.run("outpost", *words)
+        assert result.code == OK and "outpost token" in result.out
+        assert "outpost login" not in result.out
     assert outpost.run("outpost", "token", "a", "b").code == USAGE
     assert outpost.run("outpost", "login", "--browser").code == USAGE
 
