@@ -10,6 +10,7 @@ VERSION = 1.0.0~dev
 PREFIX = /usr
 LIBEXECDIR = $(PREFIX)/libexec/outpost
 MANDIR = $(PREFIX)/share/man
+DOCDIR = $(PREFIX)/share/doc/outpost
 
 CC = gcc
 CFLAGS = -O2 -g
@@ -133,13 +134,14 @@ INSTALL = install
 install: all
 	$(INSTALL) -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin \
 		$(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(MANDIR)/man5 \
-		$(DESTDIR)$(MANDIR)/man8
+		$(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(DOCDIR)
 	$(INSTALL) -m 755 $B/sendmail $(DESTDIR)$(PREFIX)/sbin/sendmail
 	$(INSTALL) -m 755 $B/mailq $B/outpost $(DESTDIR)$(PREFIX)/bin
 	ln -sf ../sbin/sendmail $(DESTDIR)$(PREFIX)/bin/newaliases
 	$(INSTALL) -m 755 $B/submit $B/token $(DESTDIR)$(LIBEXECDIR)
 	$(INSTALL) -m 644 man/*.5 $(DESTDIR)$(MANDIR)/man5
 	$(INSTALL) -m 644 man/*.8 $(DESTDIR)$(MANDIR)/man8
+	$(INSTALL) -m 644 README.md etc/outpost.conf $(DESTDIR)$(DOCDIR)
 
 clean:
 	rm -rf build

@@ -89,3 +89,43 @@ def test_no_program_ends_with_a_code_that_its_page_does_not_list():
     listed = re.findall(r"\d+", " ".join(
         re.findall(r"^\.It (\d[\d ,]*)$", section, re.M)))
     assert {numbers[name] for name in used} == set(listed)
+
+
+def said():
+    """All that the programs can say: their strings, put together."""
+    text = "".join(path.read_text()
+                   for folder in ("lib", "sendmail", "libexec", "outpost",
+                                  "mailq")
+                   for path in sorted((ROOT / folder).rglob("*.c")))
+    return re.sub(r'"\s*\n\s*"', "", text)
+
+
+def test_each_message_of_a_page_is_one_that_a_program_says():
+    """Words in capitals stand for what differs."""
+    strings = said()
+    count = 0
+    for name in ("sendmail.8", "outpost.8", "outpost.conf.5", "mailq.8"):
+        for block in re.findall(r"^\.Bl -diag$(.*?)^\.El$", page(name),
+                                re.S | re.M):
+            for message in re.findall(r'^\.It "(.*)"$', block, re.M):
+                count += 1
+                parts = re.split(r"'?\b[A-Z]{3,}\b'?|\bN\b|: ", message)
+                for part in parts:
+                    part = part.strip(" :=[]()")
+                    assert part in strings, f"{name}: {message!r}: {part!r}"
+    assert count > 30
+
+
+def test_examples_of_outpost_conf_5_are_configurations(tmp_path):
+    text = page("outpost.conf.5")
+    text = text[text.index(".Sh EXAMPLES"):]
+    examples = re.findall(r"^\.Bd [^\n]*\n(.*?)^\.Ed$", text, re.S | re.M)
+    assert len(examples) == 3
+    for example in examples:
+        config = tmp_path / "outpost.conf"
+        config.write_text(example)
+        done = subprocess.run([BUILD / "sendmail", "-C", config, "-t"],
+                              input="Subject: no recipients\n\n", text=True,
+                              capture_output=True,
+                              env={"OUTPOST_LIBEXEC": str(BUILD)})
+        assert "no recipients" in done.stderr, (example, done)
