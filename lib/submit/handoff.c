@@ -351,6 +351,20 @@ protocol_error(struct error *err)
 	    "what came through the pipe is no message");
 }
 
+/* Of a message that nobody has tried to send yet: no verdict of the caller's
+ * goes into the log. */
+static bool
+is_fresh(const struct envelope *e)
+{
+	if (e->account == NULL || e->sender == NULL || e->count == 0)
+		return false;
+	for (size_t i = 0; i < e->count; i++)
+		if (e->recipients[i].state != RECIPIENT_PENDING ||
+		    e->recipients[i].error != NULL)
+			return false;
+	return true;
+}
+
 /* The first frame of another type tells that the envelope is whole. */
 static int
 finish_envelope(struct receiving *r, struct error *err)
@@ -361,6 +375,8 @@ finish_envelope(struct receiving *r, struct error *err)
 	if (envelope_parse(r->envelope, r->envelope_text.data,
 		r->envelope_text.len, err) == -1)
 		return -1;
+	if (!is_fresh(r->envelope))
+		return protocol_error(err);
 	return r->on_envelope(r->arg, r->envelope, err);
 }
 

@@ -76,7 +76,8 @@ void	handoff_abort(struct handoff *);
 
 /* submit's side. */
 
-/* Called when the envelope is whole, before any of the body. */
+/* Called when the envelope is whole, before any of the body. It has account,
+ * sender and recipients, and none of these has a verdict yet. */
 typedef int handoff_on_envelope(void *arg, struct envelope *,
 	    struct error *);
 /* Called with each piece of the body. */

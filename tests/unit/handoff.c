@@ -240,6 +240,57 @@ a_count_that_does_not_fit_the_body_is_refused(void **state)
 	buf_release(&wire);
 }
 
+/* An envelope of these lines, then a body. */
+static int
+receive_envelope(struct received *r, const char *lines)
+{
+	struct buf wire, text;
+	int result;
+
+	buf_init(&wire, BODY_MAX);
+	buf_init(&text, BODY_MAX);
+	(void)buf_addf(&text, "outpost-envelope 1\n%s", lines);
+	(void)buf_add(&wire, "E\0\0\0", 4);
+	(void)buf_addc(&wire, (char)text.len);
+	(void)buf_add(&wire, text.data, text.len);
+	(void)buf_add(&wire, "B\0\0\0\1x", 6);
+	result = receive(r, wire.data, wire.len);
+	buf_release(&text);
+	buf_release(&wire);
+	return result;
+}
+
+#define ACCOUNT "account: a@example.org\n"
+#define SENDER "sender: a@example.org\n"
+#define RECIPIENT "recipient: b@example.org\n"
+
+static void
+an_envelope_that_lacks_something_or_has_a_verdict_is_refused(void **state)
+{
+	static const char *const envelopes[] = {
+		SENDER RECIPIENT,
+		ACCOUNT RECIPIENT,
+		ACCOUNT SENDER,
+		ACCOUNT SENDER RECIPIENT "state: sent\n",
+		ACCOUNT SENDER RECIPIENT "state: refused\n",
+		ACCOUNT SENDER RECIPIENT "error: 69 retry 0 no 4.4.1 forged\n",
+	};
+	struct received r;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(envelopes) / sizeof(envelopes[0]); i++) {
+		received_init(&r);
+		assert_int_equal(receive_envelope(&r, envelopes[i]), -1);
+		assert_int_equal(r.err.exit_code, EX_SOFTWARE);
+		assert_int_equal(r.envelopes, 0);
+		received_release(&r);
+	}
+	received_init(&r);
+	(void)receive_envelope(&r, ACCOUNT SENDER RECIPIENT);
+	assert_int_equal(r.envelopes, 1);
+	received_release(&r);
+}
+
 struct lines {
 	struct buf text;
 };
@@ -358,6 +409,8 @@ main(void)
 		cmocka_unit_test(a_refused_envelope_ends_it_before_the_body),
 		cmocka_unit_test(frames_that_are_none_are_refused),
 		cmocka_unit_test(a_count_that_does_not_fit_the_body_is_refused),
+		cmocka_unit_test(
+		    an_envelope_that_lacks_something_or_has_a_verdict_is_refused),
 		cmocka_unit_test(lines_and_the_result_come_back),
 		cmocka_unit_test(no_answer_is_a_temporary_failure),
 		cmocka_unit_test(a_program_that_is_not_there_is_named),
