@@ -116,6 +116,8 @@ on_body(void *arg, const char *bytes, size_t len, struct error *err)
 {
 	struct job *job = arg;
 
+	if (submit_check_size(job->account, job->spool.size + len, err) == -1)
+		return -1;
 	return spool_write(&job->spool, bytes, len, err);
 }
 

@@ -129,19 +129,15 @@ client_options(const struct submission *s)
 	};
 }
 
-static int
-check_size(const struct account *a, const struct smtp_content *content,
-    struct error *err)
+int
+submit_check_size(
+    const struct account *a, unsigned long long size, struct error *err)
 {
-	unsigned long long size =
-	    content->header_len + (unsigned long long)content->body_len;
-
 	if (size <= (unsigned long long)a->max_size)
 		return 0;
 	error_set(err, EX_UNAVAILABLE, "5.3.4",
-	    "the message has %llu bytes, more than the %lld that '%s' may "
-	    "send",
-	    size, a->max_size, a->mailbox);
+	    "the message is larger than the %lld bytes that '%s' may send",
+	    a->max_size, a->mailbox);
 	return error_hint(err,
 	    "send a link instead, or raise the mailbox's "
 	    "limit (Set-Mailbox %s -MaxSendSize 150MB) and 'max_size'",
@@ -161,7 +157,8 @@ submit(const struct submission *s, struct envelope *envelope,
 
 	error_clear(&why);
 	token_init(&token);
-	result = check_size(s->account, content, &why);
+	result = submit_check_size(s->account,
+	    content->header_len + (unsigned long long)content->body_len, &why);
 	if (result == 0)
 		result = token_get(&token, s->config, s->account, s->libexec,
 		    NULL, s->deadline, &why);

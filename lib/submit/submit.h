@@ -39,4 +39,10 @@ struct submission {
 int	submit(const struct submission *, struct envelope *,
 	    const struct smtp_content *, struct error *);
 
+/* May the account send that many bytes? EX_UNAVAILABLE. submit() asks it, and
+ * who takes a body in asks before each piece, so that no disk is filled with
+ * what would not be sent. */
+int	submit_check_size(const struct account *, unsigned long long size,
+	    struct error *);
+
 #endif

@@ -1,0 +1,49 @@
+"""submit, which anybody may run, fed by hand with what sendmail never sends."""
+import struct
+import subprocess
+
+from support import ACCOUNT, BUILD, OK, UNAVAILABLE
+
+ENVELOPE = (f"outpost-envelope 1\naccount: {ACCOUNT}\nsender: {ACCOUNT}\n"
+            "recipient: a@example.org\n").encode()
+HEADER = f"From: {ACCOUNT}\r\nTo: a@example.org\r\n\r\n".encode()
+
+
+def frame(kind, data):
+    return kind + struct.pack(">I", len(data)) + data
+
+
+def message(body=b"Body\r\n"):
+    """A whole message as it goes through the pipe."""
+    return (frame(b"E", ENVELOPE) + frame(b"B", body) + frame(b"H", HEADER) +
+            frame(b"Z", b"outpost-end 1\nbody_size: %d\neight_bit: 0\n"
+                  b"smtputf8: 0\nlines: 0\n" % len(body)))
+
+
+def start(outpost, *args):
+    return subprocess.Popen([BUILD / "submit", *args],
+                            env=outpost.environment(), stdin=subprocess.PIPE,
+                            stdout=subprocess.PIPE)
+
+
+def test_a_message_by_hand_is_sent(outpost, office):
+    submit = start(outpost)
+    submit.communicate(message(), timeout=60)
+    assert submit.returncode == OK
+    assert len(office.messages) == 1
+
+
+def test_a_body_over_max_size_is_refused_while_it_comes(outpost, office):
+    """Else one caller could fill the queue's disk."""
+    outpost.set(max_size="100K")
+    submit = start(outpost)
+    submit.stdin.write(frame(b"E", ENVELOPE))
+    submit.stdin.write(frame(b"B", b"x" * 60000))
+    submit.stdin.write(frame(b"B", b"x" * 60000))
+    submit.stdin.flush()
+    # The pipe stays open: it does not wait for the end.
+    assert submit.wait(60) == UNAVAILABLE
+    assert b"larger than the 102400 bytes" in submit.stdout.read()
+    submit.stdin.close()
+    submit.stdout.close()
+    assert office.sessions == []
