@@ -6,6 +6,8 @@
  * and never sees a secret, only access tokens.
  */
 #include <pwd.h>
+#include <stdbool.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
@@ -32,7 +34,7 @@
 struct job {
 	struct startup who;
 	const char *config_option; /* -C */
-	bool verbose;              /* -v */
+	bool verbose;              /* -v, and somebody reads it */
 	char *config_path;
 	struct config config;
 	char *caller_name; /* login name, or NULL */
@@ -124,13 +126,25 @@ on_body(void *arg, const char *bytes, size_t len, struct error *err)
 static void
 show_line(void *arg, char direction, const char *line)
 {
+	struct job *job = arg;
 	struct buf text;
 
-	(void)arg;
+	if (!job->verbose)
+		return;
 	buf_init(&text, HANDOFF_PAYLOAD_MAX);
 	(void)buf_addf(&text, "%c: %s", direction, line);
-	handoff_line(STDOUT_FILENO, 'T', text.data);
+	if (handoff_trace(STDOUT_FILENO, text.data) == -1)
+		job->verbose = false;
 	buf_release(&text);
+}
+
+/* A write into a pipe can be foreseen not to block, and so can no other. */
+static bool
+is_pipe(int fd)
+{
+	struct stat status;
+
+	return fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode);
 }
 
 /* Where others got the message, who did not is told of, one line each. */
@@ -145,7 +159,7 @@ report_refused(const struct envelope *envelope)
 			continue;
 		note = xasprintf(
 		    "<%s> was refused: %s", r->address, r->error->text);
-		handoff_line(STDOUT_FILENO, 'N', note);
+		handoff_note(STDOUT_FILENO, note);
 		free(note);
 	}
 }
@@ -170,7 +184,9 @@ send_message(struct job *job, struct error *err)
 		.helo = host,
 		.id = id,
 		.deadline = file_now() + (double)job->config.patience,
-		.trace = job->verbose ? show_line : NULL,
+		.trace =
+		    job->verbose && is_pipe(STDOUT_FILENO) ? show_line : NULL,
+		.trace_arg = job,
 	};
 	int result;
 

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <spawn.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -476,12 +478,27 @@ handoff_receive(int fd, struct envelope *envelope, struct buf *header,
 	return got == 1 && taken == 1 ? 0 : -1;
 }
 
+int
+handoff_trace(int fd, const char *text)
+{
+	struct pollfd wait = { .fd = fd, .events = POLLOUT };
+	size_t len = strlen(text);
+
+	/* So much goes into a pipe that takes anything at all. */
+	if (len > PIPE_BUF - FRAME_HEAD)
+		len = PIPE_BUF - FRAME_HEAD;
+	if (poll(&wait, 1, HANDOFF_TRACE_WAIT) != 1 ||
+	    (wait.revents & POLLOUT) == 0)
+		return -1;
+	return write_frame(fd, FRAME_TRACE, text, len);
+}
+
 void
-handoff_line(int fd, char kind, const char *text)
+handoff_note(int fd, const char *text)
 {
 	size_t len = strlen(text);
 
-	(void)write_frame(fd, kind == 'T' ? FRAME_TRACE : FRAME_NOTE, text,
+	(void)write_frame(fd, FRAME_NOTE, text,
 	    len < HANDOFF_PAYLOAD_MAX ? len : HANDOFF_PAYLOAD_MAX);
 }
 

@@ -34,6 +34,7 @@ struct error;
 #define HANDOFF_PAYLOAD_MAX	(64u * 1024)
 #define HANDOFF_HEADER_MAX	(8u * 1024 * 1024)	/* of all frames */
 #define HANDOFF_ENVELOPE_MAX	(16u * 1024 * 1024)
+#define HANDOFF_TRACE_WAIT	2000			/* milliseconds */
 
 /* What is known at the end. */
 struct handoff_end {
@@ -90,8 +91,12 @@ typedef int handoff_on_body(void *arg, const char *bytes, size_t len,
 int	handoff_receive(int fd, struct envelope *, struct buf *header,
 	    struct handoff_end *end, handoff_on_envelope *, handoff_on_body *,
 	    void *arg, struct error *);
+/* A line of the dialogue. A reader who takes none (a stopped terminal) must
+ * not keep the connection waiting: -1 after HANDOFF_TRACE_WAIT, and then no
+ * further line is to be shown. A pipe is what it takes. */
+int	handoff_trace(int fd, const char *text);
 /* Answer. Failure to write is ignored: nobody listens any more. */
-void	handoff_line(int fd, char kind, const char *text);
+void	handoff_note(int fd, const char *text);
 void	handoff_answer(int fd, const struct error *result);
 
 #endif

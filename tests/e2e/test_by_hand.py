@@ -1,4 +1,5 @@
 """submit, which anybody may run, fed by hand with what sendmail never sends."""
+import fcntl
 import struct
 import subprocess
 
@@ -47,3 +48,22 @@ def test_a_body_over_max_size_is_refused_while_it_comes(outpost, office):
     submit.stdin.close()
     submit.stdout.close()
     assert office.sessions == []
+
+
+def test_a_dialogue_that_nobody_reads_does_not_hold_the_session(outpost,
+                                                                office):
+    """A stopped terminal, or a caller who means it, would else keep one of
+    the mailbox's three connections."""
+    submit = start(outpost, "-v")
+    # The pipe is full before the session begins.
+    size = fcntl.fcntl(submit.stdout, fcntl.F_SETPIPE_SZ, 4096)
+    with open(f"/proc/self/fd/{submit.stdout.fileno()}", "wb",
+              buffering=0) as other:
+        other.write(b"x" * size)
+    submit.stdin.write(message())
+    submit.stdin.close()
+    assert office.wait_for(lambda: office.messages, timeout=60)
+    assert office.wait_for(lambda: office.sessions[0].close_time, timeout=60)
+    assert submit.stdout.read().startswith(b"x" * size + b"R")
+    assert submit.wait(60) == OK
+    submit.stdout.close()

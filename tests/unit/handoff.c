@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sysexits.h>
@@ -313,8 +314,8 @@ answer(const struct error *result, bool with_lines, struct lines *lines,
 
 	assert_int_equal(pipe(ends), 0);
 	if (with_lines) {
-		handoff_line(ends[1], 'T', "S: 220 hello");
-		handoff_line(ends[1], 'N', "<b@x> was refused");
+		assert_int_equal(handoff_trace(ends[1], "S: 220 hello"), 0);
+		handoff_note(ends[1], "<b@x> was refused");
 	}
 	if (result != NULL)
 		handoff_answer(ends[1], result);
@@ -346,6 +347,25 @@ lines_and_the_result_come_back(void **state)
 	assert_int_equal(err.retry_after, 60);
 	assert_true(err.uncertain);
 	buf_release(&lines.text);
+}
+
+static void
+a_dialogue_that_nobody_reads_does_not_block(void **state)
+{
+	char line[PIPE_BUF * 2];
+	size_t lines = 0;
+	int ends[2];
+
+	(void)state;
+	memset(line, 'x', sizeof(line) - 1);
+	line[sizeof(line) - 1] = '\0';
+	assert_int_equal(pipe(ends), 0);
+	while (handoff_trace(ends[1], line) == 0)
+		lines++;
+	assert_in_range(lines, 1, 1024);
+	close(ends[0]);
+	assert_int_equal(handoff_trace(ends[1], line), -1);
+	close(ends[1]);
 }
 
 static void
@@ -412,6 +432,7 @@ main(void)
 		cmocka_unit_test(
 		    an_envelope_that_lacks_something_or_has_a_verdict_is_refused),
 		cmocka_unit_test(lines_and_the_result_come_back),
+		cmocka_unit_test(a_dialogue_that_nobody_reads_does_not_block),
 		cmocka_unit_test(no_answer_is_a_temporary_failure),
 		cmocka_unit_test(a_program_that_is_not_there_is_named),
 		cmocka_unit_test(
