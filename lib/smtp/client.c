@@ -80,6 +80,16 @@ write_output(struct smtp_client *c, struct error *err)
 	return result;
 }
 
+/* Nothing came before the banner: here the port is the likeliest cause. */
+static int
+fail_banner(struct error *err)
+{
+	return error_hint(err,
+	    "check 'host' and 'port' (587) in outpost.conf: a server that "
+	    "waits for TLS first, as on port 465, or a web server, says "
+	    "nothing by itself");
+}
+
 static int
 read_reply(struct smtp_client *c, double deadline, struct error *err)
 {
@@ -88,7 +98,9 @@ read_reply(struct smtp_client *c, double deadline, struct error *err)
 
 	n = stream_read(c->stream, bytes, sizeof(bytes), deadline, err);
 	if (n == -1)
-		return -1;
+		return session_stage(c->session) == SMTP_STAGE_CONNECT
+			   ? fail_banner(err)
+			   : -1;
 	session_receive(c->session, bytes, (size_t)n);
 	return 0;
 }

@@ -53,6 +53,43 @@ not_smtp(struct error *err, const char *why, const char *line)
 	    "firewall answers in the server's place");
 }
 
+/* Can a reply's line begin so, as far as it goes? */
+static bool
+is_beginning(const char *line, size_t len)
+{
+	for (size_t i = 0; i < len && i < 3; i++)
+		if (i == 0 ? line[i] < '2' || line[i] > '5'
+			   : !isdigit((unsigned char)line[i]))
+			return false;
+	return len <= 3 || strchr(" -\r\n", line[3]) != NULL;
+}
+
+/* What others say first, or to somebody who speaks SMTP to them. */
+static const struct {
+	const char *beginning, *name;
+} others[] = {
+	{ "HTTP/", "a web server" },
+	{ "<", "a web server" },
+	{ "\x15\x03", "TLS from the first byte, as on port 465" },
+	{ "\x16\x03", "TLS from the first byte, as on port 465" },
+	{ "SSH-", "an SSH server" },
+	{ "* ", "an IMAP server" },
+	{ "+OK", "a POP3 server" },
+};
+
+/* Whose beginning is it? NULL where a few bytes more would tell. */
+static const char *
+what_it_is(const char *line, size_t len)
+{
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		size_t n = strlen(others[i].beginning);
+
+		if (memcmp(line, others[i].beginning, len < n ? len : n) == 0)
+			return len < n ? NULL : others[i].name;
+	}
+	return "no reply code";
+}
+
 /* Length of an RFC 3463 status at the start of 'text', or 0. */
 static size_t
 status_length(const char *text)
@@ -190,15 +227,16 @@ split_trailer(struct smtp_reply *r)
 static int
 take_line(struct smtp_reply *r, const char *line, size_t len, struct error *err)
 {
+	const char *other;
 	int code;
 
 	if (memchr(line, '\0', len) != NULL)
 		return not_smtp(err, "a NUL", "");
-	if (len < 3 || line[0] < '2' || line[0] > '5' ||
-	    !isdigit((unsigned char)line[1]) ||
-	    !isdigit((unsigned char)line[2]) ||
-	    (len > 3 && line[3] != ' ' && line[3] != '-'))
-		return not_smtp(err, "no reply code", line);
+	if (len < 3 || !is_beginning(line, len)) {
+		other = what_it_is(line, len);
+		return not_smtp(
+		    err, other != NULL ? other : "no reply code", line);
+	}
 	code = (line[0] - '0') * 100 + (line[1] - '0') * 10 + line[2] - '0';
 	if (r->count > 0 && code != r->code)
 		return not_smtp(err, "two codes in one reply", line);
@@ -218,7 +256,7 @@ static int
 feed_line(struct smtp_reply *r, const char *bytes, size_t len, size_t *taken,
     struct error *err)
 {
-	const char *end = memchr(bytes, '\n', len);
+	const char *end = memchr(bytes, '\n', len), *other;
 	size_t n = end != NULL ? (size_t)(end - bytes) + 1 : len;
 	int result;
 
@@ -228,8 +266,14 @@ feed_line(struct smtp_reply *r, const char *bytes, size_t len, size_t *taken,
 		return not_smtp(err, "a reply too long", "");
 	if (buf_add(&r->partial, bytes, n) == -1)
 		return not_smtp(err, "a line too long", "");
-	if (end == NULL)
-		return 0;
+	if (end == NULL) {
+		if (is_beginning(r->partial.data, r->partial.len))
+			return 0;
+		/* Who speaks another protocol may never end a line. */
+		other = what_it_is(r->partial.data, r->partial.len);
+		return other == NULL ? 0
+				     : not_smtp(err, other, r->partial.data);
+	}
 	n = r->partial.len - 1;
 	if (n > 0 && r->partial.data[n - 1] == '\r')
 		n--;

@@ -20,7 +20,9 @@
  *
  * What is no SMTP at all is refused (EX_TEMPFAIL, 4.5.0: another server, or
  * a proxy's error page, may be gone tomorrow): a line without a code, codes
- * that differ within a reply, a NUL, more than the caps below.
+ * that differ within a reply, a NUL, more than the caps below. A line that
+ * begins as no reply does is refused at once: a server of another protocol may
+ * never end it.
  */
 #ifndef REPLY_H
 #define REPLY_H

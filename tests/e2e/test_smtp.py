@@ -1,4 +1,6 @@
 """What happens at the server's side: faults, refusals, hints, exit codes."""
+import socket
+
 import pytest
 
 from support import (ACCOUNT, CONFIG, NOPERM, NOUSER, OK, TEMPFAIL,
@@ -50,6 +52,31 @@ def test_a_host_without_an_address_exits_75(outpost, office):
     outpost.set(host="nowhere.invalid").set_main(patience="10s")
     result = outpost.sendmail("-t", input=SIMPLE)
     assert result.code == TEMPFAIL and "nowhere.invalid" in result.err
+
+
+@pytest.mark.parametrize("says, sentence", [
+    (b"\x15\x03\x03\x00\x02\x02\x28", "TLS from the first byte"),
+    (b"HTTP/1.1 400 Bad", "a web server"),
+    (b"", "did not answer in time"),
+])
+def test_a_server_of_another_protocol_is_called_so(outpost, office, says,
+                                                   sentence):
+    """It never ends its line, and is not waited for but where it is mute."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        outpost.set(port=server.getsockname()[1])
+        outpost.set_main(patience="1s" if says == b"" else "5m")
+        sendmail = outpost.start("sendmail", "a@example.org")
+        sendmail.stdin.write(b"Subject: x\n\nx\n")
+        sendmail.stdin.close()
+        server.settimeout(60)
+        connection, _ = server.accept()
+        with connection:
+            connection.sendall(says)
+            assert sendmail.wait(60) == TEMPFAIL
+    text = sendmail.stderr.read().decode()
+    sendmail.stderr.close()
+    sendmail.stdout.close()
+    assert sentence in text and "'port'" in text
 
 
 def test_a_silent_server_is_not_waited_for_longer_than_patience(outpost,

@@ -193,6 +193,36 @@ what_is_no_smtp_is_refused(void **state)
 }
 
 static void
+another_protocol_is_known_by_its_first_bytes(void **state)
+{
+	static const struct {
+		const char *bytes, *said;
+	} cases[] = {
+		{ "HTTP/1.1 400", "(a web server): HTTP/1.1 400" },
+		{ "<html>", "(a web server)" },
+		{ "\x15\x03\x01\x02\x02P", "(TLS from the first byte" },
+		{ "SSH-2.0-OpenSSH", "(an SSH server): SSH-2.0-OpenSSH" },
+		{ "* OK IMAP4rev1", "(an IMAP server)" },
+		{ "+OK POP3", "(a POP3 server)" },
+		{ "x", "(no reply code): x" },
+		{ "2x", "(no reply code)" },
+		{ "25x", "(no reply code)" },
+		{ "250x", "(no reply code)" },
+		{ "250-a\r\nb", "(no reply code): b" },
+	};
+	struct smtp_reply r;
+
+	(void)state;
+	reply_init(&r);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		/* There is no line end, and none is waited for. */
+		assert_int_equal(feed_text(&r, cases[i].bytes), -1);
+		assert_non_null(strstr(err.text, cases[i].said));
+	}
+	reply_release(&r);
+}
+
+static void
 caps_are_kept(void **state)
 {
 	char *line = xmalloc(REPLY_LINE_MAX + 3);
@@ -209,6 +239,7 @@ caps_are_kept(void **state)
 	assert_int_equal(feed_text(&r, line), -1);
 	/* No end of a line at all. */
 	memset(line, 'x', REPLY_LINE_MAX + 1);
+	memcpy(line, "250 ", 4);
 	assert_int_equal(feed(&r, line, REPLY_LINE_MAX + 1, 1), -1);
 	reply_clear(&r);
 	for (size_t i = 0; i <= REPLY_LINES_MAX && result == 0; i++) {
@@ -279,6 +310,7 @@ main(void)
 		cmocka_unit_test(trailers),
 		cmocka_unit_test(status_is_kept_as_the_server_said_it),
 		cmocka_unit_test(what_is_no_smtp_is_refused),
+		cmocka_unit_test(another_protocol_is_known_by_its_first_bytes),
 		cmocka_unit_test(caps_are_kept),
 		cmocka_unit_test(capabilities_in_any_spelling),
 	};
