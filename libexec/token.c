@@ -23,7 +23,6 @@
 #include "token/token.h"
 
 #define SECONDS_DEFAULT 60
-#define SECONDS_MAX 600
 /* To word an error after the request's own deadline. */
 #define SECONDS_GRACE 10
 #define SUBMIT OUTPOST_LIBEXECDIR "/submit"
@@ -64,7 +63,7 @@ parse_arguments(struct job *job, int argc, char **argv, struct error *err)
 			break;
 		case 't':
 			job->seconds =
-			    (int)strtonum(optarg, 1, SECONDS_MAX, &bad);
+			    (int)strtonum(optarg, 1, TOKEN_SECONDS_MAX, &bad);
 			break;
 		default:
 			return usage(err);

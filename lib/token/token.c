@@ -447,8 +447,7 @@ ask_program(struct token *token, const struct config *config,
     double deadline, struct error *err)
 {
 	char *path = xasprintf("%s/token", libexec);
-	/* A second for its answer to reach us. */
-	int seconds = (int)(deadline - file_now()) - 1;
+	double seconds;
 	const char *how;
 	char end[128];
 	struct buf answer;
@@ -456,8 +455,14 @@ ask_program(struct token *token, const struct config *config,
 	pid_t pid = -1;
 
 	buf_init(&answer, TOKEN_ANSWER_MAX);
-	if (start_program(path, config, account, rejected,
-		seconds < 1 ? 1 : seconds, &pid, &fd, err) == -1)
+	/* A second for its answer to reach us. */
+	seconds = deadline - file_now() - 1;
+	if (seconds < 1)
+		seconds = 1;
+	if (seconds > TOKEN_SECONDS_MAX)
+		seconds = TOKEN_SECONDS_MAX;
+	if (start_program(path, config, account, rejected, (int)seconds, &pid,
+		&fd, err) == -1)
 		goto out;
 	result = read_answer(fd, deadline, &answer, &how);
 	close(fd);

@@ -32,6 +32,7 @@ struct record;
 #define TOKEN_REJECT_AGE	300		/* seconds */
 #define TOKEN_LIFE_MAX		(7 * 86400)	/* seconds; none lives longer */
 #define TOKEN_ANSWER_MAX	(64u * 1024)	/* bytes of an answer */
+#define TOKEN_SECONDS_MAX	600			/* -t of the token program */
 #define TOKEN_EARLY_WAIT	10.0		/* s, for an early renewal */
 
 struct token {

@@ -68,6 +68,11 @@ def token(outpost, *options, seconds=20):
     return answer
 
 
+def test_much_patience_is_more_than_the_token_program_takes(outpost):
+    outpost.set_main(patience="1h")
+    outpost.send("To: a@example.org\n\nBody\n")
+
+
 # Signing in
 
 def test_login_shows_address_and_code_and_signs_in(person, office):
