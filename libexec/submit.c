@@ -231,7 +231,9 @@ main(int argc, char **argv)
 	envelope_init(&job.envelope);
 	buf_init(&job.header, HANDOFF_HEADER_MAX);
 	spool_init(&job.spool);
-	(void)run(&job, argc, argv, &result);
+	if (run(&job, argc, argv, &result) == -1 && result.exit_code == EX_OK)
+		error_set(&result, EX_SOFTWARE, "4.3.0",
+		    "the message failed, and nothing tells why");
 	handoff_answer(STDOUT_FILENO, &result);
 	spool_release(&job.spool);
 	buf_release(&job.header);

@@ -400,6 +400,7 @@ half_an_error_is_none(void **state)
 		"outpost-envelope 1\nclass: maybe\nexit: 75\ntext: x\n",
 		"outpost-envelope 1\nclass: retry\nexit: 256\ntext: x\n",
 		"outpost-envelope 1\nclass: retry\nexit: -1\ntext: x\n",
+		"outpost-envelope 1\nclass: retry\nexit: 0\ntext: x\n",
 	};
 
 	(void)state;

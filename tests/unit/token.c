@@ -313,6 +313,8 @@ answer_that_is_none_is_a_temporary_error(void **state)
 		"outpost-token-answer 1\n",
 		"outpost-token-answer 1\nclass: sent\nexit: 1\nstatus: 4\n"
 		"retry_after: 0\ntext: x\n",
+		"outpost-token-answer 1\nclass: hold\nexit: 0\nstatus: 4\n"
+		"retry_after: 0\ntext: passes for success\n",
 		"outpost-token-answer 1\ntoken: \nissued: 1\nexpires: 2\n"
 		"refresh-in: 0\n" };
 	struct token token;
