@@ -205,6 +205,7 @@ run(struct job *job, int argc, char **argv, struct error *err)
 {
 	if (startup_service(&job->who, err) == -1)
 		return -1;
+	startup_guard_secrets();
 	/* Before the first digest, which would have it read openssl.cnf. */
 	stream_library_init();
 	if (parse_arguments(job, argc, argv, err) == -1 ||

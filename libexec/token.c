@@ -156,6 +156,7 @@ run(struct job *job, int argc, char **argv, struct token *token,
 	if (startup_service(&job->who, err) == -1 ||
 	    parse_arguments(job, argc, argv, err) == -1)
 		return -1;
+	startup_guard_secrets();
 	startup_deadline((unsigned)job->seconds + SECONDS_GRACE);
 	if (load_config(job, err) == -1 || check_caller(job, err) == -1 ||
 	    check_secrets_are_ours(job, err) == -1)

@@ -182,8 +182,8 @@ owner_of_secrets(const struct outpost *o)
 	return owner;
 }
 
-int
-outpost_take_secrets(const struct outpost *o, struct error *err)
+static int
+become_owner(const struct outpost *o, struct error *err)
 {
 	uid_t owner = owner_of_secrets(o);
 	const struct passwd *entry;
@@ -201,6 +201,15 @@ outpost_take_secrets(const struct outpost *o, struct error *err)
 		    "uid %ld, which '%s/secrets' belongs to, has no name",
 		    (long)owner, o->config.state_dir);
 	return startup_become(entry->pw_name, err);
+}
+
+int
+outpost_take_secrets(const struct outpost *o, struct error *err)
+{
+	if (become_owner(o, err) == -1)
+		return -1;
+	startup_guard_secrets();
+	return 0;
 }
 
 /* On a system installation the programs with rights listen to nobody's

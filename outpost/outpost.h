@@ -34,7 +34,7 @@ int	outpost_account(const struct outpost *, const char *mailbox,
 int	outpost_argument(int argc, char **argv, int first, const char **out,
 	    struct error *);
 /* Before secrets are touched: root becomes the user whose they are, others
- * must be that user. */
+ * must be that user; and nobody can look into the process any more. */
 int	outpost_take_secrets(const struct outpost *, struct error *);
 
 #endif

@@ -20,6 +20,7 @@ token_run(struct outpost *o, int argc, char **argv, struct error *err)
 	if (outpost_argument(argc, argv, 1, &mailbox, err) == -1 ||
 	    outpost_account(o, mailbox, &account, err) == -1)
 		return -1;
+	startup_guard_secrets();
 	token_init(&token);
 	result = token_get(&token, &o->config, account, o->libexec, NULL,
 	    file_now() + TOKEN_SECONDS, err);

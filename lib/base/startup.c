@@ -83,9 +83,6 @@ stop_timers(void)
 static void
 raise_limits(void)
 {
-	const struct rlimit none = { 0, 0 };
-
-	(void)setrlimit(RLIMIT_CORE, &none);
 	for (size_t i = 0; i < LIMITS; i++) {
 		struct rlimit limit;
 
@@ -169,7 +166,7 @@ clean_service(uid_t uid, gid_t gid, struct error *err)
 		    "cannot change to '/': %s", strerror(errno));
 	if (take_ids(uid, gid, err) == -1)
 		return -1;
-	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	startup_guard_secrets();
 	if (check_limits(err) == -1)
 		return -1;
 	return leave_session(err);
@@ -228,6 +225,19 @@ startup_user(struct startup *who)
 	open_standard_descriptors();
 	set_handler(SIGPIPE, SIG_IGN);
 	set_handler(SIGCHLD, SIG_DFL);
+}
+
+void
+startup_guard_secrets(void)
+{
+	const struct rlimit none = { 0, 0 };
+
+	(void)setrlimit(RLIMIT_CORE, &none);
+	/* LeakSanitizer traces its own process. */
+	if (!OUTPOST_SANITIZED)
+		(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	/* libcurl would write the keys of its sessions into that file. */
+	(void)unsetenv("SSLKEYLOGFILE");
 }
 
 int

@@ -41,6 +41,12 @@ int	startup_service(struct startup *, struct error *);
  * descriptors 0 to 2 are open, SIGPIPE is ignored, SIGCHLD is not. */
 void	startup_user(struct startup *);
 
+/* Before secrets are read, set-id or not, and after the last change of ids:
+ * no core is dumped, only root can trace the process or read its memory, and
+ * no environment has TLS keys written. startup_service() does it for set-id
+ * programs. A build with AddressSanitizer stays traceable. */
+void	startup_guard_secrets(void);
+
 /* EX_TEMPFAIL, the sentence for set_id_ignored. Returns -1. */
 int	startup_ignored_error(struct error *);
 

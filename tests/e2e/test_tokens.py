@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -71,6 +72,36 @@ def token(outpost, *options, seconds=20):
 def test_much_patience_is_more_than_the_token_program_takes(outpost):
     outpost.set_main(patience="1h")
     outpost.send("To: a@example.org\n\nBody\n")
+
+
+# Secrets in memory
+
+def guarded(process):
+    """Can no core of it be dumped? (That nobody may trace it either goes
+    with it: tests/unit/startup.c.)"""
+    limits = Path(f"/proc/{process.pid}/limits").read_text()
+    return re.search(r"Max core file size\s+0\s+0\s", limits) is not None
+
+
+@pytest.mark.parametrize("stage, program, arguments", [
+    ("token", "token", [ACCOUNT]), ("token", "outpost", ["token"]),
+    ("devicecode", "outpost", ["login"])])
+def test_who_holds_secrets_dumps_no_core(request, office, stage, program,
+                                         arguments):
+    outpost = request.getfixturevalue(
+        "person" if stage == "devicecode" else "outpost")
+    office.fault(f"at {stage} stall 2")
+    process = outpost.start(program, *arguments)
+    assert office.wait_for(lambda: guarded(process), timeout=10 * SLOW)
+    process.kill()
+    process.communicate()
+
+
+def test_the_environment_has_no_tls_keys_written(outpost, office):
+    keys = outpost.folder / "keys"
+    result = outpost.run("outpost", "token", env={"SSLKEYLOGFILE": keys})
+    assert result.code == OK and len(office.token_requests) == 1
+    assert not keys.exists()
 
 
 # Signing in

@@ -373,7 +373,8 @@ saw_clean_service(const struct bench *b)
 	saw(b, "ignored", ignored);
 	saw(b, "timer", "0");
 	saw(b, "core", "0");
-	saw(b, "dumpable", "0");
+	if (!OUTPOST_SANITIZED)
+		saw(b, "dumpable", "0");
 	saw(b, "leader", "1");
 	assert_true(WIFEXITED(b->status));
 	assert_int_equal(WEXITSTATUS(b->status), EXIT_OF_REPORT);
@@ -868,6 +869,28 @@ root_can_become_nobody_for_good(void **state)
 	assert_int_equal(in_child(become_nobody), 0);
 }
 
+static int
+guard(void)
+{
+	struct rlimit core;
+
+	setenv("SSLKEYLOGFILE", "/tmp/keys", 1);
+	startup_guard_secrets();
+	if (getrlimit(RLIMIT_CORE, &core) == -1 || core.rlim_max != 0)
+		return 1;
+	if (getenv("SSLKEYLOGFILE") != NULL)
+		return 2;
+	/* LeakSanitizer must be able to trace. */
+	return OUTPOST_SANITIZED || prctl(PR_GET_DUMPABLE) == 0 ? 0 : 3;
+}
+
+static void
+who_holds_secrets_leaves_no_core_and_no_keys(void **state)
+{
+	(void)state;
+	assert_int_equal(in_child(guard), 0);
+}
+
 static void
 set_id_bit_of_a_file_is_seen(void **state)
 {
@@ -926,6 +949,7 @@ main(int argc, char *argv[])
 		cmocka_unit_test(user_once_taken_is_kept),
 		cmocka_unit_test(unknown_user_cannot_be_taken),
 		cmocka_unit_test(root_can_become_nobody_for_good),
+		cmocka_unit_test(who_holds_secrets_leaves_no_core_and_no_keys),
 		ON_BENCH(set_id_bit_of_a_file_is_seen),
 		cmocka_unit_test(ignored_bits_have_a_sentence),
 	};
