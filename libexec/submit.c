@@ -4,6 +4,13 @@
  * 'outpost' and trusts nothing that its caller says: account, sender and
  * recipients are checked again here, against the real uid. It parses no mail
  * and never sees a secret, only access tokens.
+ *
+ * With -t it takes no message: it hands the access token of a mailbox to a
+ * caller whom `token_users` permits, since nobody else than its own user can
+ * run the token program. The answer is that program's.
+ *
+ *	submit [-C config] [-v]
+ *	submit [-C config] -t mailbox
  */
 #include <pwd.h>
 #include <stdbool.h>
@@ -25,15 +32,18 @@
 #include "smtp/stream.h"
 #include "submit/handoff.h"
 #include "submit/submit.h"
+#include "token/token.h"
 
 /* A large message on a slow line, and ten minutes for the last reply, fit;
  * what takes longer hangs. */
 #define RUN_SECONDS 7200
+#define RELAY_SECONDS 60 /* for a token by -t */
 #define HOST_SIZE 256
 
 struct job {
 	struct startup who;
 	const char *config_option; /* -C */
+	const char *token_of;      /* -t */
 	bool verbose;              /* -v, and somebody reads it */
 	char *config_path;
 	struct config config;
@@ -43,6 +53,7 @@ struct job {
 	struct buf header;
 	struct handoff_end end;
 	struct spool spool;
+	struct token token; /* for -t */
 };
 
 static int
@@ -51,10 +62,13 @@ parse_arguments(struct job *job, int argc, char **argv, struct error *err)
 	int letter;
 
 	opterr = 0;
-	while ((letter = getopt(argc, argv, "+C:v")) != -1)
+	while ((letter = getopt(argc, argv, "+C:t:v")) != -1)
 		switch (letter) {
 		case 'C':
 			job->config_option = optarg;
+			break;
+		case 't':
+			job->token_of = optarg;
 			break;
 		case 'v':
 			job->verbose = true;
@@ -95,6 +109,50 @@ load_config(struct job *job, struct error *err)
 	if ((caller = getpwuid(job->who.caller)) != NULL)
 		job->caller_name = xstrdup(caller->pw_name);
 	return check_queue_is_ours(job, err);
+}
+
+static const char *
+libexec_folder(const struct job *job)
+{
+	const char *named = job->who.service ? NULL : getenv("OUTPOST_LIBEXEC");
+
+	return named != NULL ? named : OUTPOST_LIBEXECDIR;
+}
+
+/* -t, where we run set-id for a caller whom token_users must permit. */
+static int
+get_token(struct job *job, struct token *token, struct error *err)
+{
+	const struct account_caller caller = {
+		.uid = job->who.caller,
+		.name = job->caller_name,
+	};
+	const struct account *a = config_account(&job->config, job->token_of);
+
+	if (a == NULL)
+		return error_set(err, EX_CONFIG, "5.3.5",
+		    "there is no account '%s' in '%s'", job->token_of,
+		    job->config.path);
+	if (job->who.service && account_permits_token(a, &caller, err) == -1)
+		return -1;
+	startup_deadline(TOKEN_SECONDS_MAX);
+	return token_get(token, &job->config, a, libexec_folder(job), NULL,
+	    file_now() + RELAY_SECONDS, err);
+}
+
+/* As the token program answers, be it a token or an error. */
+static void
+answer_token(const struct token *token, const struct error *result)
+{
+	struct buf answer;
+
+	buf_init(&answer, TOKEN_ANSWER_MAX);
+	if (result->exit_code == EX_OK)
+		token_format(token, &answer);
+	else
+		token_format_error(result, &answer);
+	(void)file_write_all(STDOUT_FILENO, answer.data, answer.len);
+	buf_release(&answer);
 }
 
 static int
@@ -175,12 +233,10 @@ send_message(struct job *job, struct error *err)
 		.body_fd = job->spool.fd,
 		.body_len = (off_t)job->spool.size,
 	};
-	const char *libexec =
-	    job->who.service ? NULL : getenv("OUTPOST_LIBEXEC");
 	struct submission submission = {
 		.config = &job->config,
 		.account = job->account,
-		.libexec = libexec != NULL ? libexec : OUTPOST_LIBEXECDIR,
+		.libexec = libexec_folder(job),
 		.helo = host,
 		.id = id,
 		.deadline = file_now() + (double)job->config.patience,
@@ -211,6 +267,8 @@ run(struct job *job, int argc, char **argv, struct error *err)
 	if (parse_arguments(job, argc, argv, err) == -1 ||
 	    load_config(job, err) == -1)
 		return -1;
+	if (job->token_of != NULL)
+		return get_token(job, &job->token, err);
 	if (handoff_receive(STDIN_FILENO, &job->envelope, &job->header,
 		&job->end, on_envelope, on_body, job, err) == -1)
 		return -1;
@@ -227,15 +285,23 @@ main(int argc, char **argv)
 	struct job job = { .verbose = false };
 	struct error result;
 
+	/* In which form to answer, known before anything can fail. */
+	if (argc > 2 && strcmp(argv[argc - 2], "-t") == 0)
+		job.token_of = argv[argc - 1];
 	error_clear(&result);
 	config_init(&job.config);
 	envelope_init(&job.envelope);
 	buf_init(&job.header, HANDOFF_HEADER_MAX);
 	spool_init(&job.spool);
+	token_init(&job.token);
 	if (run(&job, argc, argv, &result) == -1 && result.exit_code == EX_OK)
 		error_set(&result, EX_SOFTWARE, "4.3.0",
 		    "the message failed, and nothing tells why");
-	handoff_answer(STDOUT_FILENO, &result);
+	if (job.token_of != NULL)
+		answer_token(&job.token, &result);
+	else
+		handoff_answer(STDOUT_FILENO, &result);
+	token_release(&job.token);
 	spool_release(&job.spool);
 	buf_release(&job.header);
 	envelope_release(&job.envelope);

@@ -1,8 +1,8 @@
 /* token: prints one valid access token for an account, or why there is none.
  *
  * It alone reads refresh tokens and client secrets, so it runs set-id as the
- * user 'outpost-auth', and only submit's user (and root) may start it. The
- * answer is a record on standard output (token/token.h) for the program that
+ * user 'outpost-auth', and only submit's user (and root) may start it; for
+ * who is listed in `token_users`, submit does. The answer is a record on standard output (token/token.h) for the program that
  * asked; it is written there and nowhere else.
  *
  *	token [-C config] [-r rejected] [-t seconds] account
@@ -77,41 +77,21 @@ parse_arguments(struct job *job, int argc, char **argv, struct error *err)
 	return 0;
 }
 
-/* Is the caller named in `token_users`? The rule is that of `users`. */
-static bool
-is_token_user(const struct job *job)
-{
-	const struct passwd *entry = getpwuid(job->who.caller);
-	const struct account_caller caller = {
-		.uid = job->who.caller,
-		.system = true,
-		.name = entry == NULL ? NULL : entry->pw_name,
-	};
-	struct account as_users = *job->account;
-
-	as_users.users = job->account->token_users;
-	as_users.users_given = true;
-	return account_permits(&job->config, &as_users, &caller);
-}
-
 /* The file's mode keeps others out already; a mode can be changed. */
 static int
 check_caller(const struct job *job, struct error *err)
 {
+	struct account_caller caller = { .uid = job->who.caller };
+	const struct passwd *entry;
 	struct stat submit;
 
-	if (!job->who.service || job->who.caller == 0 ||
-	    job->who.caller == geteuid())
+	if (!job->who.service || job->who.caller == geteuid())
 		return 0;
 	if (stat(SUBMIT, &submit) == 0 && submit.st_uid == job->who.caller)
 		return 0;
-	if (is_token_user(job))
-		return 0;
-	error_set(err, EX_NOPERM, "5.7.0",
-	    "uid %ld may not have the access token of '%s'",
-	    (long)job->who.caller, job->account->mailbox);
-	return error_hint(
-	    err, "ask root, or to be listed in token_users of outpost.conf");
+	if ((entry = getpwuid(job->who.caller)) != NULL)
+		caller.name = entry->pw_name;
+	return account_permits_token(job->account, &caller, err);
 }
 
 static int

@@ -1,13 +1,33 @@
 /* outpost token: prints a valid access token, for programs that speak to
  * Exchange themselves. Got as submit gets it, from the cache or from the token
- * program, which decides who may have it.
+ * program; by who may run neither, through submit, which decides who may have
+ * it.
  */
 #include "token/token.h"
 
+#include <unistd.h>
+
 #include "base/file.h"
+#include "base/xalloc.h"
 #include "outpost/outpost.h"
 
 #define TOKEN_SECONDS 60.0
+
+static int
+get(const struct outpost *o, const struct account *account, struct token *token,
+    struct error *err)
+{
+	double deadline = file_now() + TOKEN_SECONDS;
+	char *program = xasprintf("%s/token", o->libexec);
+	bool relayed = o->system && access(program, X_OK) == -1;
+
+	free(program);
+	if (relayed)
+		return token_get_relayed(
+		    token, &o->config, account, o->libexec, deadline, err);
+	return token_get(
+	    token, &o->config, account, o->libexec, NULL, deadline, err);
+}
 
 int
 token_run(struct outpost *o, int argc, char **argv, struct error *err)
@@ -22,8 +42,7 @@ token_run(struct outpost *o, int argc, char **argv, struct error *err)
 		return -1;
 	startup_guard_secrets();
 	token_init(&token);
-	result = token_get(&token, &o->config, account, o->libexec, NULL,
-	    file_now() + TOKEN_SECONDS, err);
+	result = get(o, account, &token, err);
 	if (result == 0)
 		printf("%s\n", token.value.data);
 	token_release(&token);

@@ -36,6 +36,22 @@ in_group(const char *user, const char *group_name)
 	return found;
 }
 
+/* Is the caller in a list of users and @groups? */
+static bool
+is_listed(const struct config_list *users, const struct account_caller *caller)
+{
+	if (caller->name == NULL)
+		return false;
+	for (size_t i = 0; i < users->count; i++) {
+		const char *user = users->items[i];
+
+		if (*user == '@' ? in_group(caller->name, user + 1)
+				 : strcmp(user, caller->name) == 0)
+			return true;
+	}
+	return false;
+}
+
 bool
 account_permits(const struct config *c, const struct account *a,
     const struct account_caller *caller)
@@ -44,16 +60,20 @@ account_permits(const struct config *c, const struct account *a,
 		return true;
 	if (!a->users_given)
 		return !caller->system || a == config_default_account(c);
-	if (caller->name == NULL)
-		return false;
-	for (size_t i = 0; i < a->users.count; i++) {
-		const char *user = a->users.items[i];
+	return is_listed(&a->users, caller);
+}
 
-		if (*user == '@' ? in_group(caller->name, user + 1)
-				 : strcmp(user, caller->name) == 0)
-			return true;
-	}
-	return false;
+int
+account_permits_token(const struct account *a,
+    const struct account_caller *caller, struct error *err)
+{
+	if (caller->uid == 0 || is_listed(&a->token_users, caller))
+		return 0;
+	error_set(err, EX_NOPERM, "5.7.0",
+	    "uid %ld may not have the access token of '%s'", (long)caller->uid,
+	    a->mailbox);
+	return error_hint(
+	    err, "ask root, or to be listed in token_users of outpost.conf");
 }
 
 static bool

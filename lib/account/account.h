@@ -40,6 +40,11 @@ struct account_choice {
 bool	account_permits(const struct config *, const struct account *,
 	    const struct account_caller *);
 
+/* May the caller have the access token itself? `token_users` says so, by name
+ * or @group; root may have all. EX_NOPERM. */
+int	account_permits_token(const struct account *,
+	    const struct account_caller *, struct error *);
+
 /* May the account send as this address: is it its own, or listed in send_as? */
 bool	account_sends_as(const struct account *, const char *address);
 

@@ -334,46 +334,54 @@ cannot_run(const char *path, int why, struct error *err)
 	    "OUTPOST_LIBEXEC");
 }
 
-/* Start it with its standard output on a pipe; the pipe's other end goes to
- * '*out'. A set-id token program takes no configuration but the system's. */
-static int
-start_program(const char *path, const struct config *config,
-    const struct account *account, const char *rejected, int seconds,
-    pid_t *pid, int *out, struct error *err)
-{
-	posix_spawn_file_actions_t actions;
+/* A program and its arguments. */
+struct command {
+	char *path;
 	char limit[16];
 	const char *argv[10];
-	int pipes[2], why, n = 0;
+	size_t argc;
+};
+
+static void
+add_argument(struct command *c, const char *argument)
+{
+	c->argv[c->argc++] = argument;
+}
+
+/* A set-id program takes no configuration but the system's. */
+static void
+command_init(struct command *c, const char *libexec, const char *name,
+    const struct config *config)
+{
+	*c = (struct command){ .path = xasprintf("%s/%s", libexec, name) };
+	add_argument(c, name);
+	if (!startup_is_set_id(c->path)) {
+		add_argument(c, "-C");
+		add_argument(c, config->path);
+	}
+}
+
+/* Start it with its standard output on a pipe; the pipe's other end goes to
+ * '*out'. */
+static int
+start_program(const struct command *c, pid_t *pid, int *out, struct error *err)
+{
+	posix_spawn_file_actions_t actions;
+	int pipes[2], why;
 
 	if (pipe2(pipes, O_CLOEXEC) == -1)
 		return error_set(err, EX_TEMPFAIL, "4.3.0",
 		    "cannot make a pipe: %s", strerror(errno));
-	snprintf(limit, sizeof(limit), "%d", seconds);
-	argv[n++] = "token";
-	argv[n++] = "-t";
-	argv[n++] = limit;
-	if (!startup_is_set_id(path)) {
-		argv[n++] = "-C";
-		argv[n++] = config->path;
-	}
-	if (rejected != NULL) {
-		argv[n++] = "-r";
-		argv[n++] = rejected;
-	}
-	argv[n++] = "--";
-	argv[n++] = account->mailbox;
-	argv[n] = NULL;
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_adddup2(&actions, pipes[1], 1);
-	why = posix_spawn(
-	    pid, path, &actions, NULL, (char *const *)(uintptr_t)argv, environ);
+	why = posix_spawn(pid, c->path, &actions, NULL,
+	    (char *const *)(uintptr_t)c->argv, environ);
 	posix_spawn_file_actions_destroy(&actions);
 	close(pipes[1]);
 	if (why != 0) {
 		close(pipes[0]);
-		return cannot_run(path, why, err);
+		return cannot_run(c->path, why, err);
 	}
 	*out = pipes[0];
 	return 0;
@@ -442,28 +450,18 @@ describe_end(char *out, size_t size, int status)
 }
 
 static int
-ask_program(struct token *token, const struct config *config,
-    const struct account *account, const char *libexec, const char *rejected,
-    double deadline, struct error *err)
+ask(struct token *token, const struct command *c, double deadline,
+    struct error *err)
 {
-	char *path = xasprintf("%s/token", libexec);
-	double seconds;
 	const char *how;
 	char end[128];
 	struct buf answer;
-	int fd = -1, status, result = -1;
+	int fd = -1, status, result;
 	pid_t pid = -1;
 
+	if (start_program(c, &pid, &fd, err) == -1)
+		return -1;
 	buf_init(&answer, TOKEN_ANSWER_MAX);
-	/* A second for its answer to reach us. */
-	seconds = deadline - file_now() - 1;
-	if (seconds < 1)
-		seconds = 1;
-	if (seconds > TOKEN_SECONDS_MAX)
-		seconds = TOKEN_SECONDS_MAX;
-	if (start_program(path, config, account, rejected, (int)seconds, &pid,
-		&fd, err) == -1)
-		goto out;
 	result = read_answer(fd, deadline, &answer, &how);
 	close(fd);
 	status = reap(pid, result == 0 ? deadline : 0);
@@ -476,9 +474,52 @@ ask_program(struct token *token, const struct config *config,
 		result =
 		    token_parse_answer(token, answer.data, answer.len, err);
 	}
-out:
 	buf_release(&answer);
-	free(path);
+	return result;
+}
+
+static int
+ask_program(struct token *token, const struct config *config,
+    const struct account *account, const char *libexec, const char *rejected,
+    double deadline, struct error *err)
+{
+	/* A second for its answer to reach us. */
+	double seconds = deadline - file_now() - 1;
+	struct command c;
+	int result;
+
+	if (seconds < 1)
+		seconds = 1;
+	if (seconds > TOKEN_SECONDS_MAX)
+		seconds = TOKEN_SECONDS_MAX;
+	command_init(&c, libexec, "token", config);
+	snprintf(c.limit, sizeof(c.limit), "%d", (int)seconds);
+	add_argument(&c, "-t");
+	add_argument(&c, c.limit);
+	if (rejected != NULL) {
+		add_argument(&c, "-r");
+		add_argument(&c, rejected);
+	}
+	add_argument(&c, "--");
+	add_argument(&c, account->mailbox);
+	result = ask(token, &c, deadline, err);
+	free(c.path);
+	return result;
+}
+
+int
+token_get_relayed(struct token *token, const struct config *config,
+    const struct account *account, const char *libexec, double deadline,
+    struct error *err)
+{
+	struct command c;
+	int result;
+
+	command_init(&c, libexec, "submit", config);
+	add_argument(&c, "-t");
+	add_argument(&c, account->mailbox);
+	result = ask(token, &c, deadline, err);
+	free(c.path);
 	return result;
 }
 

@@ -55,6 +55,12 @@ int	token_get(struct token *, const struct config *,
 	    const struct account *, const char *libexec,
 	    const char *rejected, double deadline, struct error *);
 
+/* The same through LIBEXEC/submit, for a user who may not run the token
+ * program. EX_NOPERM unless `token_users` lists the user. */
+int	token_get_relayed(struct token *, const struct config *,
+	    const struct account *, const char *libexec, double deadline,
+	    struct error *);
+
 /* The cache, for the token program and for tests. token_cached(): 0 and the
  * token when there is one that is valid at 'now', -1 otherwise (no error: a
  * cache that cannot be read is no cache). */

@@ -7,7 +7,8 @@ import subprocess
 
 import pytest
 
-from support import ACCOUNT, APP, BUILD, NOPERM, OK, SANITIZED, SECRET
+from support import (ACCOUNT, APP, BUILD, CONFIG, NOPERM, OK, SANITIZED,
+                     SECRET)
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
@@ -160,6 +161,67 @@ def test_the_caller_cannot_run_the_token_program(system):
     done = system.run(CALLER, f"{LIBEXEC}/token {ACCOUNT}")
     assert done.returncode != 0
     assert b"token: " not in done.stdout
+
+
+def token_of(system, user, account=ACCOUNT, env=None):
+    return system.run(user, f"{LIBEXEC}/outpost token {account}", env=env)
+
+
+@pytest.mark.parametrize("listed", [CALLER, f"games, @{CALLER}"])
+def test_who_is_in_token_users_gets_the_token(system, office, listed):
+    system.write(token_users=listed)
+    for _ in range(2):                          # made, then from the cache
+        done = token_of(system, CALLER)
+        assert done.returncode == OK, done
+        assert len(done.stdout.strip()) > 100 and b"\n" not in \
+            done.stdout.strip()
+    assert len(office.token_requests) == 1
+    assert system.secret.read_bytes() not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("user", [CALLER, "nobody"])
+@pytest.mark.parametrize("keys", [
+    {}, {"token_users": "games, @games"},
+    {"users": f"{CALLER}, nobody", "token_users": "root"}])
+def test_nobody_else_gets_the_token(system, office, user, keys):
+    """Cached or not, through outpost or by hand, whatever they say of
+    themselves."""
+    system.write(**keys)
+    liar = {"USER": "games", "LOGNAME": "games", "SUDO_UID": "0",
+            "OUTPOST_CONFIG": "/nonexistent"}
+    for _ in range(2):
+        done = token_of(system, user, env=liar)
+        assert done.returncode == NOPERM, done
+        assert done.stdout == b"" and b"token_users" in done.stderr
+        done = system.run(user, f"{LIBEXEC}/submit -t {ACCOUNT}", env=liar)
+        assert done.returncode == NOPERM and b"token: " not in done.stdout
+        assert token_of(system, "root").returncode == OK
+
+
+def test_limits_of_a_token_user_are_told(system):
+    system.write(token_users=CALLER)
+    done = system.run(CALLER, f"ulimit -n 16; exec {LIBEXEC}/outpost token")
+    assert done.returncode == 75 and b"limit on open files" in done.stderr
+
+
+def test_the_token_of_one_account_is_not_that_of_another(system, office):
+    system.write(token_users=CALLER)
+    path = system.etc / "outpost.conf"
+    other = "sales@contoso.com"
+    path.write_text(path.read_text().replace("[outpost]\n", "[outpost]\n"
+                    f"default = {ACCOUNT}\n") +
+                    f"[{other}]\ntenant = x.example\nclient_id = x\n")
+    assert token_of(system, CALLER).returncode == OK
+    done = token_of(system, CALLER, other)
+    assert done.returncode == NOPERM and done.stdout == b""
+
+
+def test_the_relay_takes_no_configuration_of_the_callers(system):
+    system.write(token_users=CALLER)
+    done = system.run(CALLER, f"{LIBEXEC}/submit -C /dev/null -t {ACCOUNT}")
+    assert done.returncode == NOPERM and b"token: " not in done.stdout
+    done = system.run(CALLER, f"{LIBEXEC}/submit -t nobody@x.example")
+    assert done.returncode == CONFIG and b"token: " not in done.stdout
 
 
 def test_a_configuration_of_the_callers_is_not_listened_to(system, office):

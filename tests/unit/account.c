@@ -302,6 +302,30 @@ permits(const char *users, const char *name, bool want)
 }
 
 static void
+token_users_alone_and_root_have_the_token(void **state)
+{
+	struct config c;
+	struct error err;
+
+	(void)state;
+	load(&c, "",
+	    "[a@x.example]\n" KEYS "users = bob\ntoken_users = alice\n"
+	    "[b@x.example]\n" KEYS);
+	assert_int_equal(
+	    account_permits_token(&c.accounts[0], &alice, &err), 0);
+	assert_int_equal(account_permits_token(&c.accounts[0], &root, &err), 0);
+	assert_int_equal(account_permits_token(&c.accounts[1], &root, &err), 0);
+	assert_int_equal(account_permits_token(&c.accounts[0], &bob, &err), -1);
+	assert_int_equal(
+	    account_permits_token(&c.accounts[1], &alice, &err), -1);
+	assert_int_equal(
+	    account_permits_token(&c.accounts[0], &nameless, &err), -1);
+	assert_int_equal(err.exit_code, EX_NOPERM);
+	assert_non_null(strstr(err.hint, "token_users"));
+	config_release(&c);
+}
+
+static void
 primary_groups_count(void **state)
 {
 	const struct passwd *games = getpwnam("games");
@@ -424,6 +448,7 @@ main(void)
 		cmocka_unit_test(users_are_known_by_name_alone),
 		cmocka_unit_test(
 		    unlisted_users_have_the_default_account_of_a_system),
+		cmocka_unit_test(token_users_alone_and_root_have_the_token),
 		cmocka_unit_test(primary_groups_count),
 		cmocka_unit_test(other_groups_count),
 		cmocka_unit_test(service_checks_right_and_sender_again),

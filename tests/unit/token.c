@@ -361,7 +361,7 @@ program_is_asked_where_nothing_is_cached(void **state)
 	(void)state;
 	token_forget(&config, &account, NULL);
 	write_program("#!/bin/sh\n"
-		      "[ \"$*\" = \"-t 8 -C /tmp/outpost.conf -r h -- "
+		      "[ \"$*\" = \"-C /tmp/outpost.conf -t 8 -r h -- "
 		      "Alerts@Contoso.com\" ] || exit 9\n"
 		      "printf 'outpost-token-answer 1\\ntoken: fresh\\n"
 		      "issued: 1\\nexpires: 2\\nrefresh-in: 0\\n'\n");
