@@ -204,12 +204,14 @@ foreign(const char *host, const char *what, struct error *err)
 	    host);
 }
 
-/* libcurl's sentences name hosts and certificates, nothing that was sent. */
+/* libcurl's sentences name hosts and certificates, nothing that was sent; but
+ * a proxy that it cannot use it quotes whole, with its user and password. */
 static int
 judge(const struct http *http, CURLcode code, const char *detail,
     const char *host, struct error *err)
 {
-	const char *why = *detail != '\0' ? detail : curl_easy_strerror(code);
+	bool plain = *detail != '\0' && strchr(detail, '@') == NULL;
+	const char *why = plain ? detail : curl_easy_strerror(code);
 
 	switch (code) {
 	case CURLE_PEER_FAILED_VERIFICATION:

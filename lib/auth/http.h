@@ -4,7 +4,7 @@
  * given trust store and no other; no redirect is followed, no cookie kept, no
  * netrc read. An answer of any status is a success here; what it means is for
  * the caller to judge. Errors name the host, never the rest of the URL, and
- * nothing that was sent.
+ * nothing that was sent, nor user and password of a proxy.
  *
  *	struct http_form form;
  *	struct http_response answer;

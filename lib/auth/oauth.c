@@ -85,15 +85,17 @@ log_refusal(const struct oauth *oauth, const struct exchange *x, long status)
 /* An answer that is none of the token endpoint's: a proxy's page, a
  * redirect to a portal, a load balancer's 503. */
 static int
-foreign_answer(const struct http_response *response, struct error *err)
+foreign_answer(const struct exchange *x, const struct http_response *response,
+    struct error *err)
 {
 	unsigned wait = response->retry_after;
+	char type[sizeof(response->type)];
 
+	oauth_redact(type, sizeof(type), response->type, x->sent);
 	if (*response->type == '\0')
 		error_prefix(err, "HTTP %ld", response->status);
 	else
-		error_prefix(
-		    err, "HTTP %ld (%s)", response->status, response->type);
+		error_prefix(err, "HTTP %ld (%s)", response->status, type);
 	if (response->status == 429 && wait == 0)
 		wait = THROTTLED_DEFAULT;
 	if (wait > OAUTH_RETRY_AFTER_MAX)
@@ -111,7 +113,7 @@ judge_failure(const struct oauth *oauth, struct exchange *x,
 
 	if (oauth_response_failure(&x->failure, response->body.data,
 		response->body.len, x->sent, x->host, err) == -1)
-		return foreign_answer(response, err);
+		return foreign_answer(x, response, err);
 	log_refusal(oauth, x, response->status);
 	if (wait > OAUTH_RETRY_AFTER_MAX)
 		wait = OAUTH_RETRY_AFTER_MAX;

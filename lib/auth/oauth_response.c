@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <sysexits.h>
 
+#include "auth/http.h"
 #include "base/encode.h"
 #include "base/error.h"
 #include "base/xalloc.h"
@@ -383,20 +384,35 @@ redact_words(struct buf *out, const char *text)
 	}
 }
 
+/* The credential, and the form in which it was sent. */
+static void
+cut_out(struct buf *text, const char *sent)
+{
+	struct buf encoded;
+	const char *echo;
+
+	if (sent == NULL || strlen(sent) < SENT_MIN)
+		return;
+	buf_init(&encoded, SIZE_MAX / 4);
+	http_encode(&encoded, sent);
+	while ((echo = strstr(text->data, sent)) != NULL)
+		buf_splice(
+		    text, (size_t)(echo - text->data), strlen(sent), " ", 1);
+	while ((echo = strcasestr(text->data, encoded.data)) != NULL)
+		buf_splice(
+		    text, (size_t)(echo - text->data), encoded.len, " ", 1);
+	buf_release(&encoded);
+}
+
 char *
 oauth_redact(char *out, size_t size, const char *text, const char *sent)
 {
 	struct buf plain, clean;
-	size_t sent_len = sent == NULL ? 0 : strlen(sent);
-	char *echo;
 
 	buf_init(&plain, SIZE_MAX / 4);
 	buf_init(&clean, SIZE_MAX / 4);
 	buf_add(&plain, text, strcspn(text, "\r\n"));
-	while (
-	    sent_len >= SENT_MIN && (echo = strstr(plain.data, sent)) != NULL)
-		buf_splice(
-		    &plain, (size_t)(echo - plain.data), sent_len, " ", 1);
+	cut_out(&plain, sent);
 	redact_words(&clean, plain.data);
 	strlcpy(out, clean.data, size);
 	buf_release(&plain);
@@ -406,13 +422,14 @@ oauth_redact(char *out, size_t size, const char *text, const char *sent)
 
 /* A field that only informs: wrong types count as missing. */
 static void
-copy_words(const struct answer *a, const char *name, char *out, size_t size)
+copy_words(const struct answer *a, const char *name, const char *sent,
+    char *out, size_t size)
 {
 	const char *text = json_string_value(json_object_get(a->root, name));
 
 	*out = '\0';
 	if (text != NULL && is_printable(text, strlen(text)))
-		oauth_redact(out, size, text, NULL);
+		oauth_redact(out, size, text, sent);
 }
 
 static void
@@ -445,15 +462,17 @@ oauth_response_failure(struct oauth_failure *out, const char *body, size_t len,
 	if (answer_open(&a, body, len) == -1 ||
 	    need_text(&a, "error", &error) == -1)
 		goto out;
-	copy_words(&a, "error", failure.error, sizeof(failure.error));
+	copy_words(&a, "error", sent, failure.error, sizeof(failure.error));
 	description =
 	    json_string_value(json_object_get(a.root, "error_description"));
 	if (description != NULL)
 		oauth_redact(failure.description, sizeof(failure.description),
 		    description, sent);
-	copy_words(&a, "suberror", failure.suberror, sizeof(failure.suberror));
-	copy_words(&a, "trace_id", failure.trace_id, sizeof(failure.trace_id));
-	copy_words(&a, "correlation_id", failure.correlation_id,
+	copy_words(
+	    &a, "suberror", sent, failure.suberror, sizeof(failure.suberror));
+	copy_words(
+	    &a, "trace_id", sent, failure.trace_id, sizeof(failure.trace_id));
+	copy_words(&a, "correlation_id", sent, failure.correlation_id,
 	    sizeof(failure.correlation_id));
 	read_codes(&a, &failure);
 	*out = failure;
@@ -500,11 +519,12 @@ oauth_response_claims(struct oauth_claims *out, const char *token, size_t len)
 	if (a.root == NULL)
 		goto out;
 	*out = (struct oauth_claims){ .user = "" };
-	copy_words(&a, "upn", out->user, sizeof(out->user));
+	copy_words(&a, "upn", NULL, out->user, sizeof(out->user));
 	if (*out->user == '\0')
-		copy_words(&a, "unique_name", out->user, sizeof(out->user));
-	copy_words(&a, "aud", out->audience, sizeof(out->audience));
-	copy_words(&a, "scp", out->scopes, sizeof(out->scopes));
+		copy_words(
+		    &a, "unique_name", NULL, out->user, sizeof(out->user));
+	copy_words(&a, "aud", NULL, out->audience, sizeof(out->audience));
+	copy_words(&a, "scp", NULL, out->scopes, sizeof(out->scopes));
 	join_roles(&a, out->roles, sizeof(out->roles));
 	result = 0;
 out:

@@ -104,6 +104,19 @@ def test_the_environment_has_no_tls_keys_written(outpost, office):
     assert not keys.exists()
 
 
+@pytest.mark.parametrize("proxy", [
+    "foo://user:hunter2@h:1", "http://user:hunter2@[::::1",
+    "http://user:hunter2@nowhere.invalid:1", "http://user:hunter2@127.0.0.1:1"])
+def test_the_password_of_a_proxy_is_not_told(outpost, proxy):
+    """libcurl quotes a proxy that it cannot use."""
+    for given in ({"proxy": proxy}, {}):
+        outpost.set(proxy=given.get("proxy"))
+        result = outpost.run("outpost", "token", env={"HTTPS_PROXY": proxy})
+        log = (outpost.folder / "mail.log").read_text()
+        assert result.code in (CONFIG, TEMPFAIL), result
+        assert "hunter2" not in result.err + log, result
+
+
 # Signing in
 
 def test_login_shows_address_and_code_and_signs_in(person, office):

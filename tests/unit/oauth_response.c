@@ -386,10 +386,37 @@ echo_of_what_was_sent_is_cut_out(void **state)
 	oauth_redact(out, sizeof(out), "the secret hunter2! is wrong, hunter2!",
 	    "hunter2!");
 	assert_null(strstr(out, "hunter2"));
+	/* As the form had it. */
+	oauth_redact(out, sizeof(out),
+	    "bad body: client_secret=hunter2%21%2f&scope=x", "hunter2!/");
+	assert_null(strstr(out, "hunter2"));
+	assert_non_null(strstr(out, "scope=x"));
 	oauth_redact(out, sizeof(out), "too short a secret", "o");
 	assert_string_equal(out, "too short a secret");
 	oauth_redact(out, sizeof(out), "blanks       stay", "       ");
 	assert_non_null(strstr(out, "stay"));
+}
+
+static void
+echo_in_any_field_is_cut_out(void **state)
+{
+	static const char *const fields[] = { "error", "error_description",
+		"suberror", "trace_id", "correlation_id" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		struct oauth_failure f;
+		struct error err;
+		char body[256];
+
+		snprintf(body, sizeof(body), "{%s\"%s\":\"is hunter2, no?\"}",
+		    i == 0 ? "" : "\"error\":\"invalid\",", fields[i]);
+		assert_int_equal(0, oauth_response_failure(&f, body,
+					strlen(body), "hunter2", "host", &err));
+		assert_null(
+		    memmem(&f, sizeof(f), "hunter2", strlen("hunter2")));
+		assert_non_null(memmem(&f, sizeof(f), "no?", strlen("no?")));
+	}
 }
 
 static void
@@ -466,6 +493,7 @@ main(void)
 		cmocka_unit_test(more_codes_than_fit_are_dropped),
 		cmocka_unit_test(tokens_in_a_description_are_cut_out),
 		cmocka_unit_test(echo_of_what_was_sent_is_cut_out),
+		cmocka_unit_test(echo_in_any_field_is_cut_out),
 		cmocka_unit_test(words_of_a_description_stay),
 		cmocka_unit_test(secret_at_the_cut_is_not_half_shown),
 		cmocka_unit_test(claims_of_a_jwt_are_read),
