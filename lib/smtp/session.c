@@ -616,6 +616,7 @@ take_challenge(struct smtp_session *s)
 {
 	xoauth2_challenge(
 	    s->challenge, sizeof(s->challenge), s->reply.text.data);
+	xoauth2_hide(s->challenge, &s->auth);
 	return AUTH_REFUSED;
 }
 
@@ -1202,11 +1203,24 @@ take_unexpected(struct smtp_session *s)
 	hang_up(s, &why);
 }
 
+/* What is said to a login may have it in it. */
+static void
+hide_login(struct smtp_session *s)
+{
+	if (s->auth.len == 0)
+		return;
+	xoauth2_hide(s->reply.text.data, &s->auth);
+	s->reply.text.len = strlen(s->reply.text.data);
+	xoauth2_hide(s->reply.lines.data, &s->auth);
+	s->reply.lines.len = strlen(s->reply.lines.data);
+}
+
 static void
 take_reply(struct smtp_session *s)
 {
 	enum state next;
 
+	hide_login(s);
 	trace_reply(s);
 	if (s->reply.session[0] != '\0')
 		strlcpy(s->id, s->reply.session, sizeof(s->id));
@@ -1244,6 +1258,7 @@ session_receive(struct smtp_session *s, const char *bytes, size_t len)
 			reply_clear(&s->reply);
 		whole = reply_feed(&s->reply, bytes, len, &used, &why);
 		if (whole == -1) {
+			xoauth2_hide(why.text, &s->auth);
 			hang_up(s, &why);
 			return;
 		}

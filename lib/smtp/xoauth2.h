@@ -22,4 +22,9 @@ int	xoauth2_response(struct buf *out, const char *user,
  * bytes with the NUL. */
 void	xoauth2_challenge(char *out, size_t size, const char *text);
 
+/* Some servers repeat the command that they refuse. Cut out of what one said
+ * what it repeats of a response made above, or of the token in it: the text
+ * becomes shorter. */
+void	xoauth2_hide(char *text, const struct buf *response);
+
 #endif

@@ -1,4 +1,5 @@
 """What happens at the server's side: faults, refusals, hints, exit codes."""
+import base64
 import socket
 
 import pytest
@@ -52,6 +53,22 @@ def test_a_host_without_an_address_exits_75(outpost, office):
     outpost.set(host="nowhere.invalid").set_main(patience="10s")
     result = outpost.sendmail("-t", input=SIMPLE)
     assert result.code == TEMPFAIL and "nowhere.invalid" in result.err
+
+
+@pytest.mark.parametrize("reply", [
+    "454 4.7.0 cannot do AUTH XOAUTH2 {login}", "454 4.7.0 no {login:.90}",
+    "454 4.7.0 token {token}", "bad command AUTH XOAUTH2 {login}"])
+def test_a_server_that_repeats_the_login_is_not_quoted(outpost, office, reply):
+    token = outpost.run("outpost", "token").out.strip()
+    login = base64.b64encode(
+        f"user={ACCOUNT}\1auth=Bearer {token}\1\1".encode()).decode()
+    office.fault(f'at AUTH reply "{reply.format(login=login, token=token)}"')
+    result = outpost.sendmail("-v", "-t", input=SIMPLE)
+    assert result.code == TEMPFAIL and "***" in result.err
+    said = result.err + (outpost.folder / "mail.log").read_text()
+    for secret in (login, token):
+        assert not any(secret[i:i + 20] in said
+                       for i in range(0, len(secret) - 20, 20))
 
 
 @pytest.mark.parametrize("says, sentence", [

@@ -91,6 +91,43 @@ challenges(void **state)
 	assert_string_equal(out, "0123");
 }
 
+/* What is left of a text after a login with that token. */
+static void
+hidden(const char *text, const char *want)
+{
+	static const char token[] = "eyJ0eXAiOiJKV1QiLCJub25jZSI6IkFRQUJBQUFB";
+	char shown[512];
+	struct buf response;
+
+	buf_init(&response, XOAUTH2_MAX);
+	assert_int_equal(
+	    xoauth2_response(&response, "alerts@contoso.com", token, NULL), 0);
+	strlcpy(shown, text, sizeof(shown));
+	xoauth2_hide(shown, &response);
+	assert_string_equal(shown, want);
+	buf_release(&response);
+}
+
+static void
+echo_of_a_login_is_hidden(void **state)
+{
+	(void)state;
+	hidden("unrecognized: AUTH XOAUTH2 "
+	       "dXNlcj1hbGVydHNAY29udG9zby5jb20BYXV0aD1CZWFyZXIgZXlK, sorry",
+	    "unrecognized: AUTH XOAUTH2 ***, sorry");
+	/* From the middle of it on, wrapped, and more than once. */
+	hidden("\"BYXV0aD1CZWFyZXIgZXlK\" \"BYXV0aD1CZWFyZXIg\"",
+	    "\"***\" \"***\"");
+	/* Decoded. */
+	hidden("bad token eyJ0eXAiOiJKV1QiLCJub25jZSI6IkFRQUJBQUFB.",
+	    "bad token ***.");
+	hidden("eyJ0eXAiOiJKV1QiLCJub25jZSI6IkFRQUJBQUFB", "***");
+	/* The mailbox is none of it, nor are words. */
+	hidden("alerts@contoso.com may not use auth=Bearer, eyJ0eXAi",
+	    "alerts@contoso.com may not use auth=Bearer, eyJ0eXAi");
+	hidden("", "");
+}
+
 int
 main(void)
 {
@@ -99,6 +136,7 @@ main(void)
 		cmocka_unit_test(fields_cannot_be_added),
 		cmocka_unit_test(error_never_holds_the_token),
 		cmocka_unit_test(challenges),
+		cmocka_unit_test(echo_of_a_login_is_hidden),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
