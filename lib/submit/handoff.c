@@ -146,12 +146,16 @@ handoff_start(struct handoff *h, const char *libexec, const char *config_path,
 	why = posix_spawn(&h->child, path, &actions, NULL, argv, environ);
 	posix_spawn_file_actions_destroy(&actions);
 	if (why != 0) {
+		bool busy = why == EAGAIN || why == ENOMEM;
+
 		h->child = -1;
-		error_set(err, EX_CONFIG, "4.3.0", "cannot run '%s': %s", path,
-		    strerror(why));
-		error_hint(err,
-		    "install Outpost whole, or name the folder of its "
-		    "programs in OUTPOST_LIBEXEC");
+		error_set(err, busy ? EX_TEMPFAIL : EX_CONFIG, "4.3.0",
+		    "cannot run '%s': %s", path, strerror(why));
+		error_hint(err, "%s",
+		    busy ? "this machine, or its limit for this user, has no "
+			   "room for a process"
+			 : "install Outpost whole, or name the folder of its "
+			   "programs in OUTPOST_LIBEXEC");
 		goto fail;
 	}
 	close(to[0]);

@@ -53,7 +53,8 @@ struct handoff {
 };
 
 /* Start LIBEXEC/submit with -C config_path (NULL: without) and, if 'verbose',
- * -v. EX_CONFIG when it cannot be started. */
+ * -v. EX_CONFIG when it cannot be started, EX_TEMPFAIL when there is no room
+ * for a process. */
 int	handoff_start(struct handoff *, const char *libexec,
 	    const char *config_path, bool verbose, struct error *);
 /* Send a part. 0 also when submit has stopped listening, which is then told

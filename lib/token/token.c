@@ -322,6 +322,13 @@ token_parse_answer(
 static int
 cannot_run(const char *path, int why, struct error *err)
 {
+	if (why == EAGAIN || why == ENOMEM) {
+		error_set(err, EX_TEMPFAIL, "4.3.0", "cannot run '%s': %s",
+		    path, strerror(why));
+		return error_hint(err,
+		    "this machine, or its limit for this user, has no room "
+		    "for a process");
+	}
 	error_set(err, EX_CONFIG, "4.3.5", "cannot run '%s': %s", path,
 	    strerror(why));
 	if (why == EACCES && err != NULL) {

@@ -9,7 +9,9 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -395,6 +397,38 @@ a_program_that_is_not_there_is_named(void **state)
 }
 
 static int
+start(struct error *err)
+{
+	struct handoff h;
+
+	return handoff_start(&h, "/nonexistent", NULL, false, err);
+}
+
+/* A process of its own, since limits count for no root and come back for
+ * nobody. */
+static void
+no_room_for_a_process_is_temporary(void **state)
+{
+	const struct rlimit none = { 0, 0 };
+	struct error err;
+	int status;
+	pid_t child = fork();
+
+	(void)state;
+	if (child == 0) {
+		if ((geteuid() == 0 && setuid(65534) == -1) ||
+		    setrlimit(RLIMIT_NPROC, &none) == -1)
+			_exit(1);
+		_exit(start(&err) == -1 && err.exit_code == EX_TEMPFAIL &&
+			      err.class == ERROR_RETRY
+			  ? 0
+			  : 2);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
+static int
 ignore_sigpipe(void **state)
 {
 	(void)state;
@@ -435,6 +469,7 @@ main(void)
 		cmocka_unit_test(a_dialogue_that_nobody_reads_does_not_block),
 		cmocka_unit_test(no_answer_is_a_temporary_failure),
 		cmocka_unit_test(a_program_that_is_not_there_is_named),
+		cmocka_unit_test(no_room_for_a_process_is_temporary),
 		cmocka_unit_test(
 		    a_submit_that_listens_no_more_does_not_stop_the_reading),
 	};

@@ -5,7 +5,9 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -417,6 +419,40 @@ missing_program_is_a_matter_of_installation(void **state)
 	assert_int_not_equal(err.hint[0], '\0');
 }
 
+static int
+start(struct error *err)
+{
+	struct token token;
+
+	token_init(&token);
+	return token_get(&token, &config, &account, "/nonexistent", NULL,
+	    file_now() + 5, err);
+}
+
+/* A process of its own, since limits count for no root and come back for
+ * nobody. */
+static void
+no_room_for_a_process_is_temporary(void **state)
+{
+	const struct rlimit none = { 0, 0 };
+	struct error err;
+	int status;
+	pid_t child = fork();
+
+	(void)state;
+	if (child == 0) {
+		if ((geteuid() == 0 && setuid(65534) == -1) ||
+		    setrlimit(RLIMIT_NPROC, &none) == -1)
+			_exit(1);
+		_exit(start(&err) == -1 && err.exit_code == EX_TEMPFAIL &&
+			      err.class == ERROR_RETRY
+			  ? 0
+			  : 2);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
 static void
 cached_token_needs_no_program_unless_it_was_rejected(void **state)
 {
@@ -475,6 +511,7 @@ main(void)
 		cmocka_unit_test(program_is_asked_where_nothing_is_cached),
 		cmocka_unit_test(program_without_an_answer_is_told_of),
 		cmocka_unit_test(missing_program_is_a_matter_of_installation),
+		cmocka_unit_test(no_room_for_a_process_is_temporary),
 		cmocka_unit_test(
 		    cached_token_needs_no_program_unless_it_was_rejected),
 		cmocka_unit_test(
