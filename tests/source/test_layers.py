@@ -73,8 +73,9 @@ def test_library_modules_neither_print_nor_exit():
 TESTED_BY = {
     "xalloc": "buf", "wait": "stream", "dial": "stream",
     "capabilities": "reply", "header_format": "header", "utf8": "content",
-    "xtext": "envelope", "address_parse": "address", "oauth_error": "oauth", "renew": "e2e/test_tokens.py",
-    "submit": "e2e/test_smtp.py",
+    "xtext": "envelope", "address_parse": "address", "oauth_error": "oauth",
+    "session_login": "session", "session_transaction": "session",
+    "renew": "e2e/test_tokens.py", "submit": "e2e/test_smtp.py",
 }
 
 
