@@ -9,7 +9,9 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/xalloc.h"
 #include "mail/envelope.h"
+#include "queue/learned.h"
 #include "token/token.h"
 
 /* Log in; a server that will not have the token gets another one, once. */
@@ -111,11 +113,47 @@ log_recipients(const struct submission *s, const struct envelope *envelope,
 	}
 }
 
+/* What the account's server is called among what was learned. */
+static char *
+server_name(const struct account *a)
+{
+	return xasprintf("%s:%lld", a->host, a->port);
+}
+
+/* Keep what the server taught; a send never fails because of it. */
+static void
+note(const struct submission *s, enum lesson lesson, const char *about)
+{
+	struct error err;
+
+	if (learned_note(
+		s->config, s->account, lesson, about, time(NULL), &err) == -1)
+		log_line(LOG_NOTICE, "%s: cannot be remembered: %s", s->id,
+		    err.text);
+}
+
+static void
+note_two_step(const struct submission *s, const struct smtp_options *options,
+    const struct smtp_client *client)
+{
+	char *server;
+
+	if (options->two_step_auth || !smtp_client_needs_two_step(client))
+		return;
+	server = server_name(s->account);
+	note(s, LEARNED_TWO_STEP, server);
+	free(server);
+}
+
 static struct smtp_options
 client_options(const struct submission *s)
 {
 	const struct account *a = s->account;
+	char *server = server_name(a);
+	bool two_step =
+	    learned_knows(s->config, a, LEARNED_TWO_STEP, server, time(NULL));
 
+	free(server);
 	return (struct smtp_options){
 		.host = a->host,
 		.port = (unsigned)a->port,
@@ -123,6 +161,7 @@ client_options(const struct submission *s)
 		.ca_file = a->ca_file,
 		.helo = s->helo,
 		.chunking = a->chunking,
+		.two_step_auth = two_step,
 		.max_recipients = (size_t)a->max_recipients,
 		.trace = s->trace,
 		.trace_arg = s->trace_arg,
@@ -166,6 +205,7 @@ submit(const struct submission *s, struct envelope *envelope,
 		result = smtp_client_open(client, s->deadline, &why);
 	if (result == 0)
 		result = login(s, client, &token, &why);
+	note_two_step(s, &options, client);
 	token_release(&token);
 	if (result == 0)
 		result = send_all(client, envelope, content, &why);

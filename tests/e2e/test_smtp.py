@@ -171,6 +171,30 @@ def test_a_server_with_a_short_line_limit_gets_the_two_step_form(tmp_path):
         assert m.session.trips.count("AUTH-data") == 1
 
 
+def test_the_two_step_form_is_remembered_for_the_host(tmp_path):
+    from m365 import Microsoft365
+    from support import Outpost
+    with Microsoft365(tmp_path / "m365", auth_line_limit=512) as office:
+        outpost = Outpost(tmp_path, office)
+        first, second = (outpost.send(SIMPLE).session for _ in range(2))
+        too_long, start = "?", "AUTH"
+        assert (first.trips.count(too_long), first.trips.count(start)) == (1, 1)
+        assert (second.trips.count(too_long), second.trips.count(start)) \
+            == (0, 1)
+
+
+def test_state_that_cannot_be_kept_stops_no_mail(tmp_path):
+    from m365 import Microsoft365
+    from support import Outpost
+    with Microsoft365(tmp_path / "m365", auth_line_limit=512) as office:
+        outpost = Outpost(tmp_path, office)
+        (outpost.state / "state").write_text("in the way")
+        for _ in range(2):
+            result = outpost.sendmail("-t", input=SIMPLE)
+            assert result.code == OK and result.err == "", result
+        assert "state" in (outpost.folder / "mail.log").read_text()
+
+
 def test_bytes_behind_the_starttls_reply_end_the_session(outpost, office):
     result = refused(outpost, office,
                      r"at STARTTLS append 250-AUTH LOGIN XOAUTH2\r\n always")

@@ -1,0 +1,152 @@
+#include "queue/learned.h"
+
+#include "account/config.h"
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/record.h"
+#include "base/xalloc.h"
+#include "token/token.h"
+
+#define FOLDER "state"
+#define RECORD_TYPE "learned"
+#define FILE_MAX (64u * 1024)
+#define DAY 86400
+
+/* A field is "two-step: 1764000000 smtp.office365.com:587": the lesson, until
+ * when it holds, what it is about. */
+static const struct {
+	const char *key;
+	time_t seconds; /* it is good for so long */
+} lessons[] = {
+	[LEARNED_TWO_STEP] = { "two-step", (time_t)30 * DAY },
+	[LEARNED_DENIED] = { "denied", 3600 },
+};
+#define LESSONS (sizeof(lessons) / sizeof(lessons[0]))
+
+static char *
+make_path(const struct config *config, const struct account *account)
+{
+	char *file = token_path(config, FOLDER, account);
+	char *path = xasprintf("%s=learned", file);
+
+	free(file);
+	return path;
+}
+
+/* An empty record where there is none that can be read. */
+static void
+load(struct record *record, const char *path)
+{
+	struct buf text;
+
+	record_init(record);
+	buf_init(&text, FILE_MAX);
+	if (file_read(path, &text, NULL) == -1 ||
+	    record_parse(record, RECORD_TYPE, text.data, text.len, NULL) ==
+		-1) {
+		record_release(record);
+		record_init(record);
+	}
+	buf_release(&text);
+}
+
+/* Does the field hold at this time? Then what it is about, else NULL. A date
+ * beyond the lesson's own term is a clock's fault. */
+static const char *
+read_field(const struct record_field *field, time_t now, enum lesson *lesson)
+{
+	char *end;
+	long long until = strtoll(field->value, &end, 10);
+
+	for (size_t i = 0; i < LESSONS; i++)
+		if (strcmp(field->key, lessons[i].key) == 0) {
+			*lesson = (enum lesson)i;
+			return *end == ' ' && now < until &&
+				       until <= now + lessons[i].seconds
+				   ? end + 1
+				   : NULL;
+		}
+	return NULL;
+}
+
+static bool
+is_about(const struct record_field *field, enum lesson lesson,
+    const char *about, time_t now)
+{
+	enum lesson its;
+	const char *text = read_field(field, now, &its);
+
+	return text != NULL && its == lesson && strcasecmp(text, about) == 0;
+}
+
+bool
+learned_knows(const struct config *config, const struct account *account,
+    enum lesson lesson, const char *about, time_t now)
+{
+	char *path = make_path(config, account);
+	struct record record;
+	bool known = false;
+
+	load(&record, path);
+	for (size_t i = 0; i < record.count && !known; i++)
+		known = is_about(&record.fields[i], lesson, about, now);
+	record_release(&record);
+	free(path);
+	return known;
+}
+
+/* The lessons that still hold, but for the one that is noted anew. */
+static void
+put_others(struct buf *out, const struct record *record, enum lesson lesson,
+    const char *about, time_t now)
+{
+	enum lesson ignored;
+	size_t i =
+	    record->count < LEARNED_MAX ? 0 : record->count - LEARNED_MAX + 1;
+
+	for (; i < record->count; i++) {
+		const struct record_field *field = &record->fields[i];
+
+		if (read_field(field, now, &ignored) != NULL &&
+		    !is_about(field, lesson, about, now))
+			record_put(out, field->key, field->value);
+	}
+}
+
+static int
+save(const struct config *config, const char *path, const struct buf *text,
+    struct error *err)
+{
+	char *folder = xasprintf("%s/" FOLDER, config->state_dir);
+	int result = file_make_folder(folder, 0700, err);
+
+	free(folder);
+	if (result == -1)
+		return -1;
+	return file_replace(path, text->data, text->len, 0600, err);
+}
+
+int
+learned_note(const struct config *config, const struct account *account,
+    enum lesson lesson, const char *about, time_t now, struct error *err)
+{
+	char *path = make_path(config, account), *value;
+	struct record record;
+	struct buf text;
+	int result;
+
+	buf_init(&text, FILE_MAX);
+	record_begin(&text, RECORD_TYPE);
+	load(&record, path);
+	put_others(&text, &record, lesson, about, now);
+	value = xasprintf(
+	    "%lld %s", (long long)now + lessons[lesson].seconds, about);
+	record_put(&text, lessons[lesson].key, value);
+	result = save(config, path, &text, err);
+	record_release(&record);
+	buf_release(&text);
+	free(value);
+	free(path);
+	return result;
+}

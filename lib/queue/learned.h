@@ -1,0 +1,39 @@
+/* What a server taught us about an account, kept for the sends to come: a
+ * record of dated lessons, one file an account, in the state folder.
+ *
+ *	if (learned_knows(config, account, LEARNED_DENIED, from, now)) …
+ *	learned_note(config, account, LEARNED_DENIED, from, now, &err);
+ *
+ * A help and no duty: what is missing, broken, out of date or from the future
+ * is not known, and when a note cannot be kept the server teaches us again.
+ * For the same reason there is no lock: of two notes at one time, one may be
+ * lost. A server can make us keep LEARNED_MAX lessons, no more.
+ */
+#ifndef LEARNED_H
+#define LEARNED_H
+
+#include <stdbool.h>
+#include <time.h>
+
+struct account;
+struct config;
+struct error;
+
+#define LEARNED_MAX	64u	/* lessons of an account; the oldest go */
+
+enum lesson {
+	/* This server ("host:port") finds AUTH with an initial response too
+	 * long. For 30 days: the two-step form costs a round trip. */
+	LEARNED_TWO_STEP,
+	/* The account may not send as this address: for an hour. */
+	LEARNED_DENIED,
+};
+
+/* Without regard to case. */
+bool	learned_knows(const struct config *, const struct account *,
+	    enum lesson, const char *about, time_t now);
+/* EX_CANTCREAT, EX_IOERR. */
+int	learned_note(const struct config *, const struct account *,
+	    enum lesson, const char *about, time_t now, struct error *);
+
+#endif
