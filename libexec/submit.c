@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 #include <sysexits.h>
+#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -26,8 +27,10 @@
 #include "base/log.h"
 #include "base/startup.h"
 #include "base/xalloc.h"
+#include "mail/address.h"
 #include "mail/envelope.h"
 #include "queue/id.h"
+#include "queue/learned.h"
 #include "queue/spool.h"
 #include "smtp/stream.h"
 #include "submit/handoff.h"
@@ -155,6 +158,24 @@ answer_token(const struct token *token, const struct error *result)
 	buf_release(&answer);
 }
 
+/* Did the server lately refuse mail from that address? What Exchange refuses
+ * it must not be asked again, or it blocks the mailbox. */
+static bool
+is_denied(void *arg, const char *address)
+{
+	const struct job *job = arg;
+
+	if (address_same_mailbox(address, job->account->mailbox) ||
+	    !learned_knows(&job->config, job->account, LEARNED_DENIED, address,
+		time(NULL)))
+		return false;
+	log_line(LOG_NOTICE,
+	    "from=<%s>: goes out as <%s>, since the server refused it within "
+	    "the last hour",
+	    address, job->account->mailbox);
+	return true;
+}
+
 static int
 on_envelope(void *arg, struct envelope *envelope, struct error *err)
 {
@@ -168,6 +189,10 @@ on_envelope(void *arg, struct envelope *envelope, struct error *err)
 	if (account_authorise(&job->config, &caller, envelope->account,
 		envelope->sender, &job->account, err) == -1)
 		return -1;
+	if (is_denied(job, envelope->sender)) {
+		free(envelope->sender);
+		envelope->sender = xstrdup(job->account->mailbox);
+	}
 	return spool_open(&job->spool, job->config.queue_dir, err);
 }
 
@@ -259,6 +284,14 @@ send_message(struct job *job, struct error *err)
 static int
 run(struct job *job, int argc, char **argv, struct error *err)
 {
+	const struct handoff_receiver receiver = {
+		.on_envelope = on_envelope,
+		.on_body = on_body,
+		.is_denied = is_denied,
+		.arg = job,
+		.answer_fd = STDOUT_FILENO,
+	};
+
 	if (startup_service(&job->who, err) == -1)
 		return -1;
 	startup_guard_secrets();
@@ -270,7 +303,7 @@ run(struct job *job, int argc, char **argv, struct error *err)
 	if (job->token_of != NULL)
 		return get_token(job, &job->token, err);
 	if (handoff_receive(STDIN_FILENO, &job->envelope, &job->header,
-		&job->end, on_envelope, on_body, job, err) == -1)
+		&job->end, &receiver, err) == -1)
 		return -1;
 	if (job->end.lines != CONTENT_KEEP &&
 	    spool_rewrite(

@@ -201,6 +201,14 @@ shown_as(void *arg, const char *local)
 }
 
 static bool
+is_denied(void *arg, const char *address)
+{
+	const struct message *m = arg;
+
+	return m->is_denied != NULL && m->is_denied(m->is_denied_arg, address);
+}
+
+static bool
 is_local(void *arg, const char *domain)
 {
 	const struct message *m = arg;
@@ -264,6 +272,7 @@ compose_header(struct message *m, const struct content *body, struct buf *out,
 		.reject = a->foreign_from == FOREIGN_FROM_REJECT,
 		.host = m->caller->host,
 		.is_local = is_local,
+		.is_denied = is_denied,
 		.arg = m,
 	};
 	bool quoted = compose_lines(m, body) == CONTENT_QUOTE;

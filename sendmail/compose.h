@@ -33,6 +33,9 @@ struct message {
 	struct account_choice choice;
 	struct mailbox sender;		/* -f, as parsed */
 	bool null_sender;
+	/* See struct from_policy; set by the caller, or NULL. */
+	bool (*is_denied)(void *arg, const char *address);
+	void *is_denied_arg;
 };
 
 void	message_init(struct message *, const struct options *,

@@ -104,6 +104,12 @@ log_ignored_file(const struct run *r)
 	    (long)r->who.caller, r->options.ignored_file);
 }
 
+static bool
+is_denied(void *arg, const char *address)
+{
+	return handoff_is_denied(arg, address);
+}
+
 /* The header is complete: who gets it, and as whom? */
 static int
 on_header(void *arg, struct content *content, struct error *err)
@@ -186,6 +192,8 @@ run_message(struct run *r, struct error *err)
 	log_ignored_file(r);
 	caller_init(&r->caller, r->who.caller);
 	message_init(&r->message, &r->options, &r->config, &r->caller);
+	r->message.is_denied = is_denied;
+	r->message.is_denied_arg = &r->handoff;
 	if (handoff_start(&r->handoff, r->libexec,
 		r->system ? NULL : r->config_path, r->options.verbose,
 		err) == -1)

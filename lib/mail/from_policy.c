@@ -12,18 +12,29 @@
 
 #define NAME_MAX_SHOWN 120u /* octets of a broken From shown as name */
 
-bool
-from_policy_allows(const struct from_policy *p, const char *address)
+static bool
+is_listed(const struct from_policy *p, const char *address)
 {
-	if (address_same_mailbox(address, p->account))
-		return true;
-	if (address_domain(address) == NULL ||
-	    (p->is_denied != NULL && p->is_denied(p->arg, address)))
+	if (address_domain(address) == NULL)
 		return false;
 	for (size_t i = 0; i < p->send_as_count; i++)
 		if (address_matches(address, p->send_as[i]))
 			return true;
 	return false;
+}
+
+static bool
+is_denied(const struct from_policy *p, const char *address)
+{
+	return p->is_denied != NULL && p->is_denied(p->arg, address);
+}
+
+bool
+from_policy_allows(const struct from_policy *p, const char *address)
+{
+	if (address_same_mailbox(address, p->account))
+		return true;
+	return is_listed(p, address) && !is_denied(p, address);
 }
 
 static bool
@@ -203,12 +214,34 @@ rewrite_plainly(struct header *h, const struct mailbox *m)
 	buf_release(&value);
 }
 
+/* Is one of them foreign only because the server refused it? */
+static bool
+has_denied(const struct from_policy *p, const struct origin *o)
+{
+	bool denied = false;
+
+	for (size_t i = 0; i < o->mailboxes.count && !denied; i++) {
+		char *address = mailbox_address(&o->mailboxes.items[i]);
+
+		denied = is_listed(p, address) && is_denied(p, address);
+		free(address);
+	}
+	return denied;
+}
+
 static int
 refuse(const struct from_policy *p, const struct origin *o, struct error *err)
 {
 	error_set(err, EX_NOPERM, "5.7.1",
 	    "account '%s' may not send mail from '%.200s'", p->account,
 	    o->text.data);
+	if (has_denied(p, o))
+		return error_hint(err,
+		    "the server refused it within the last hour: let an "
+		    "administrator run 'Add-RecipientPermission <that address> "
+		    "-Trustee %s -AccessRights SendAs', or set "
+		    "'foreign_from = rewrite'",
+		    p->account);
 	return error_hint(err,
 	    "list the address in 'send_as' of [%s] if the mailbox has the "
 	    "right to it, or set 'foreign_from = rewrite'",

@@ -30,7 +30,7 @@ struct from_policy {
 	/* Is that domain one of this host's? NULL: none is. */
 	bool (*is_local)(void *arg, const char *domain);
 	/* Did the server lately refuse that address as From (SendAsDenied)?
-	 * NULL: none. The account's own address is not asked for. */
+	 * NULL: none. Asked for those of send_as alone. */
 	bool (*is_denied)(void *arg, const char *address);
 	void *arg;			/* of both */
 };

@@ -347,6 +347,12 @@ smtp_client_receipt(const struct smtp_client *c)
 }
 
 const char *
+smtp_client_denied_sender(const struct smtp_client *c)
+{
+	return session_denied_sender(c->session);
+}
+
+const char *
 smtp_client_server(const struct smtp_client *c)
 {
 	return session_server(c->session);

@@ -91,6 +91,8 @@ int	smtp_client_send(struct smtp_client *, struct envelope *,
 bool	smtp_client_more(const struct smtp_client *);
 /* The server's receipt of the last message it took. */
 const struct smtp_receipt *smtp_client_receipt(const struct smtp_client *);
+/* See session_denied_sender(). */
+const char *smtp_client_denied_sender(const struct smtp_client *);
 
 /* The connection can take another login or message. */
 bool	smtp_client_usable(const struct smtp_client *);

@@ -138,8 +138,8 @@ machine_hang_up(struct smtp_session *s, const struct error *why)
 	return CLOSED;
 }
 
-void
-machine_judge(
+static void
+judge(
     const struct smtp_session *s, enum smtp_stage stage, struct error *verdict)
 {
 	(void)verdict_judge(&s->reply, stage, s->user, NULL, verdict);
@@ -150,7 +150,7 @@ machine_hang_up_by_reply(struct smtp_session *s, enum smtp_stage stage)
 {
 	struct error verdict;
 
-	machine_judge(s, stage, &verdict);
+	judge(s, stage, &verdict);
 	return machine_hang_up(s, &verdict);
 }
 
@@ -289,7 +289,7 @@ take_unexpected(struct smtp_session *s)
 		    "nothing was sent; check the network between here and the "
 		    "server, proxies and mail filters first");
 	} else if (s->reply.whole && s->reply.code >= 400)
-		machine_judge(s, steps[s->state].stage, &why);
+		judge(s, steps[s->state].stage, &why);
 	else
 		error_set(&why, EX_TEMPFAIL, "4.5.0",
 		    "the server sent a reply that nothing had asked for: "

@@ -125,6 +125,9 @@ void	session_send(struct smtp_session *, struct envelope *,
  * left; after a lost connection they stay as they are. */
 bool	session_more(const struct smtp_session *);
 const struct smtp_receipt *session_receipt(const struct smtp_session *);
+/* The address that the mailbox may not send as, when the last message was
+ * refused for that; else "". */
+const char *session_denied_sender(const struct smtp_session *);
 
 /* Say QUIT; the answer is not waited for. */
 void	session_quit(struct smtp_session *);

@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "mail/address.h"
 #include "smtp/session.h"
 #include "smtp/xoauth2.h"
 
@@ -108,6 +109,7 @@ struct smtp_session {
 	bool needs_rset;	/* a transaction is open that is not wanted */
 	struct error first;	/* verdict of the first refused recipient */
 	struct smtp_receipt receipt;
+	char denied[ADDRESS_MAX + 1];	/* as session_denied_sender() says */
 };
 
 /* Begin a piece of work. False when the session cannot take one. */
@@ -128,10 +130,7 @@ bool	machine_is_waiting(const struct smtp_session *);
 void	machine_trace(const struct smtp_session *, char direction,
 	    const char *line);
 
-/* What the reply last read means. */
 bool	machine_is_positive(const struct smtp_session *);
-void	machine_judge(const struct smtp_session *, enum smtp_stage,
-	    struct error *verdict);
 
 /* The connection is of no more use: why. CLOSED. */
 enum state machine_hang_up(struct smtp_session *, const struct error *why);

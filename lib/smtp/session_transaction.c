@@ -189,6 +189,7 @@ session_send(
 	if (!ready && s->state != CLOSED)
 		return;
 	s->receipt = (struct smtp_receipt){ .reply = "" };
+	s->denied[0] = '\0';
 	s->asked = s->accepted = s->sent = s->cursor = 0;
 	s->mail_ok = s->ending = false;
 	error_clear(&s->first);
@@ -328,6 +329,20 @@ transaction_send_envelope(struct smtp_session *s)
 	return result == -1 ? CLOSED : ENVELOPE;
 }
 
+/* What a reply that refuses means. */
+static void
+judge(struct smtp_session *s, enum smtp_stage stage, struct error *verdict)
+{
+	const struct verdict_row *row;
+
+	(void)verdict_judge(&s->reply, stage, s->user, &row, verdict);
+	if (!verdict_denies_sender(row))
+		return;
+	verdict_denied_sender(s->reply.text.data, s->denied, sizeof(s->denied));
+	if (s->denied[0] == '\0')
+		strlcpy(s->denied, s->envelope->sender, sizeof(s->denied));
+}
+
 enum state
 transaction_on_rset(struct smtp_session *s)
 {
@@ -347,7 +362,7 @@ transaction_on_mail(struct smtp_session *s)
 		return ENVELOPE;
 	if (s->reply.code < 400)
 		return machine_hang_up_by_nonsense(s);
-	machine_judge(s, SMTP_STAGE_MAIL, &why);
+	judge(s, SMTP_STAGE_MAIL, &why);
 	fail_message(s, &why);
 	return END;
 }
@@ -386,7 +401,7 @@ transaction_on_rcpt(struct smtp_session *s)
 		s->part = s->part == PART_RCPT ? PART_CONTENT : s->part;
 		return ENVELOPE;
 	}
-	machine_judge(s, SMTP_STAGE_RCPT, &why);
+	judge(s, SMTP_STAGE_RCPT, &why);
 	settle(s, i, &why);
 	if (s->first.exit_code == 0)
 		s->first = why;
@@ -403,7 +418,7 @@ transaction_on_data(struct smtp_session *s)
 	if (s->reply.code < 400)
 		return machine_hang_up_by_nonsense(s);
 	if (s->accepted > 0) {
-		machine_judge(s, SMTP_STAGE_DATA, &why);
+		judge(s, SMTP_STAGE_DATA, &why);
 		fail_message(s, &why);
 	}
 	return END;
@@ -472,7 +487,7 @@ transaction_on_chunk(struct smtp_session *s)
 		return END;
 	if (s->reply.code < 400)
 		return machine_hang_up_by_nonsense(s);
-	machine_judge(s, SMTP_STAGE_FINAL, &why);
+	judge(s, SMTP_STAGE_FINAL, &why);
 	fail_message(s, &why);
 	return END;
 }
@@ -512,7 +527,7 @@ transaction_on_final(struct smtp_session *s)
 	} else if (!s->failed && s->accepted > 0) {
 		if (s->reply.code < 400)
 			return machine_hang_up_by_nonsense(s);
-		machine_judge(s, SMTP_STAGE_FINAL, &why);
+		judge(s, SMTP_STAGE_FINAL, &why);
 		fail_message(s, &why);
 	}
 	if (!session_chunking(s) || s->sent > 0)
@@ -538,6 +553,12 @@ transaction_end(struct smtp_session *s)
 	if (s->first.class == ERROR_HOLD || s->first.class == ERROR_THROTTLED)
 		fail_message(s, &s->first);
 	return READY;
+}
+
+const char *
+session_denied_sender(const struct smtp_session *s)
+{
+	return s->denied;
 }
 
 const struct smtp_receipt *

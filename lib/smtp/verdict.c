@@ -560,3 +560,26 @@ verdict_judge(const struct smtp_reply *reply, enum smtp_stage stage,
 		*row_out = row;
 	return -1;
 }
+
+bool
+verdict_denies_sender(const struct verdict_row *row)
+{
+	return strcmp(row->sentence, S_SEND_AS) == 0;
+}
+
+char *
+verdict_denied_sender(const char *text, char *out, size_t size)
+{
+	static const char words[] = "not allowed to send as ";
+	const char *start = strcasestr(text, words);
+	size_t len;
+
+	*out = '\0';
+	if (start == NULL)
+		return out;
+	start += sizeof(words) - 1;
+	len = strcspn(start, "; ");
+	if (len < size)
+		strlcpy(out, start, len + 1);
+	return out;
+}

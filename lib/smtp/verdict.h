@@ -65,6 +65,12 @@ int	verdict_judge(const struct smtp_reply *, enum smtp_stage,
 	    const char *mailbox, const struct verdict_row **row,
 	    struct error *);
 
+/* Does the row say that the mailbox may not send as the sender it gave? */
+bool	verdict_denies_sender(const struct verdict_row *);
+/* The sender that such a reply names, "… not allowed to send as ADDRESS; …":
+ * at most size - 1 octets, else and where it names none "". Returns 'out'. */
+char	*verdict_denied_sender(const char *text, char *out, size_t size);
+
 /* The hint of a row with the mailbox put in. Returns 'out'. */
 char	*verdict_hint(const struct verdict_row *, const char *mailbox,
 	    char *out, size_t size);

@@ -18,12 +18,16 @@
 #include "mail/envelope.h"
 
 #define FRAME_HEAD 5
+#define YES "yes"
+#define NO "no"
 
 enum frame_type {
 	FRAME_ENVELOPE = 'E',
 	FRAME_BODY = 'B',
+	FRAME_QUESTION = 'Q',
 	FRAME_HEADER = 'H',
 	FRAME_END = 'Z',
+	FRAME_ANSWER = 'A',
 	FRAME_TRACE = 'T',
 	FRAME_NOTE = 'N',
 	FRAME_RESULT = 'R',
@@ -223,6 +227,45 @@ handoff_body(
 	return len == 0 ? 0 : send_frames(h, FRAME_BODY, bytes, len, err);
 }
 
+/* The answer's record: what submit says of the message. */
+static void
+take_result(struct handoff *h, const struct buf *payload)
+{
+	struct record record;
+
+	h->answered = true;
+	if (record_parse(&record, "result", payload->data, payload->len,
+		&h->answer) == -1)
+		return;
+	error_clear(&h->answer);
+	if (record_get_error(&record, &h->answer) == -1)
+		error_set(&h->answer, EX_SOFTWARE, "4.3.0",
+		    "submit gave an answer that is none");
+	record_release(&record);
+}
+
+bool
+handoff_is_denied(struct handoff *h, const char *address)
+{
+	bool denied = false;
+	struct buf payload;
+	struct error err;
+	char type;
+
+	if (h->answered || send_frames(h, FRAME_QUESTION, address,
+			       strlen(address), &err) == -1)
+		return false;
+	buf_init(&payload, HANDOFF_PAYLOAD_MAX);
+	if (read_frame(h->from, &type, &payload, &err) == 1) {
+		if (type == FRAME_ANSWER)
+			denied = strcmp(payload.data, YES) == 0;
+		else if (type == FRAME_RESULT)
+			take_result(h, &payload);
+	}
+	buf_release(&payload);
+	return denied;
+}
+
 int
 handoff_header(
     struct handoff *h, const char *bytes, size_t len, struct error *err)
@@ -247,27 +290,6 @@ handoff_end(struct handoff *h, const struct handoff_end *end, struct error *err)
 	close(h->to);
 	h->to = -1;
 	return result;
-}
-
-/* The answer's record. 0, or -1: 'err' is what it says. */
-static int
-read_result(const struct buf *payload, struct error *err)
-{
-	struct record record;
-	struct error result;
-
-	if (record_parse(&record, "result", payload->data, payload->len, err) ==
-	    -1)
-		return -1;
-	error_clear(&result);
-	if (record_get_error(&record, &result) == -1)
-		error_set(&result, EX_SOFTWARE, "4.3.0",
-		    "submit gave an answer that is none");
-	record_release(&record);
-	if (result.exit_code == EX_OK)
-		return 0;
-	*err = result;
-	return -1;
 }
 
 static int
@@ -300,31 +322,32 @@ handoff_result(struct handoff *h,
     struct error *err)
 {
 	struct buf payload;
-	bool answered = false;
-	int result = -1, status = 0, got;
+	int status = 0;
 	char type;
 
 	buf_init(&payload, HANDOFF_PAYLOAD_MAX);
-	while (!answered &&
-	       (got = read_frame(h->from, &type, &payload, err)) == 1) {
-		if (type == FRAME_RESULT) {
-			result = read_result(&payload, err);
-			answered = true;
-		} else
+	while (!h->answered && read_frame(h->from, &type, &payload, err) == 1) {
+		if (type == FRAME_RESULT)
+			take_result(h, &payload);
+		else
 			line(arg, type, payload.data);
 	}
+	buf_release(&payload);
 	close_pipes(h);
 	if (wait_for(h, &status) == -1)
 		status = 0;
-	if (!answered) {
+	if (!h->answered) {
 		error_set(err, EX_TEMPFAIL, "4.3.0",
 		    "submit ended without an answer%s%s",
 		    WIFSIGNALED(status) ? ", by signal " : "",
 		    WIFSIGNALED(status) ? sigabbrev_np(WTERMSIG(status)) : "");
-		error_hint(err, "its own message stands above, or in the log");
+		return error_hint(
+		    err, "its own message stands above, or in the log");
 	}
-	buf_release(&payload);
-	return result;
+	if (h->answer.exit_code == EX_OK)
+		return 0;
+	*err = h->answer;
+	return -1;
 }
 
 void
@@ -345,9 +368,7 @@ struct receiving {
 	uint64_t body_size;
 	bool envelope_done;
 	bool header_seen;
-	handoff_on_envelope *on_envelope;
-	handoff_on_body *on_body;
-	void *arg;
+	const struct handoff_receiver *receiver;
 };
 
 static int
@@ -383,7 +404,7 @@ finish_envelope(struct receiving *r, struct error *err)
 		return -1;
 	if (!is_fresh(r->envelope))
 		return protocol_error(err);
-	return r->on_envelope(r->arg, r->envelope, err);
+	return r->receiver->on_envelope(r->receiver->arg, r->envelope, err);
 }
 
 static int
@@ -419,6 +440,18 @@ take_end(struct receiving *r, const struct buf *payload, struct error *err)
 	return result;
 }
 
+static int
+answer(const struct receiving *r, const char *address, struct error *err)
+{
+	const struct handoff_receiver *to = r->receiver;
+	const char *word = to->is_denied(to->arg, address) ? YES : NO;
+
+	if (write_frame(to->answer_fd, FRAME_ANSWER, word, strlen(word)) == -1)
+		return error_set(err, EX_IOERR, "4.3.0",
+		    "cannot write to the pipe: %s", strerror(errno));
+	return 0;
+}
+
 /* 0: go on; 1: that was the end; -1. */
 static int
 take_frame(struct receiving *r, char type, const struct buf *payload,
@@ -437,7 +470,10 @@ take_frame(struct receiving *r, char type, const struct buf *payload,
 		if (r->header_seen)
 			return protocol_error(err);
 		r->body_size += payload->len;
-		return r->on_body(r->arg, payload->data, payload->len, err);
+		return r->receiver->on_body(
+		    r->receiver->arg, payload->data, payload->len, err);
+	case FRAME_QUESTION:
+		return answer(r, payload->data, err);
 	case FRAME_HEADER:
 		r->header_seen = true;
 		if (buf_add(r->header, payload->data, payload->len) == -1)
@@ -454,16 +490,14 @@ take_frame(struct receiving *r, char type, const struct buf *payload,
 
 int
 handoff_receive(int fd, struct envelope *envelope, struct buf *header,
-    struct handoff_end *end, handoff_on_envelope *on_envelope,
-    handoff_on_body *on_body, void *arg, struct error *err)
+    struct handoff_end *end, const struct handoff_receiver *receiver,
+    struct error *err)
 {
 	struct receiving r = {
 		.envelope = envelope,
 		.header = header,
 		.end = end,
-		.on_envelope = on_envelope,
-		.on_body = on_body,
-		.arg = arg,
+		.receiver = receiver,
 	};
 	struct buf payload;
 	int got, taken = -1;

@@ -4,8 +4,8 @@
  * Frames: a type byte, the payload's length in four bytes (big-endian), the
  * payload of at most HANDOFF_PAYLOAD_MAX bytes; long parts take several.
  *
- *	sendmail to submit      envelope… body… header… end
- *	submit to sendmail      trace… note… result
+ *	sendmail to submit      envelope… body… question… header… end
+ *	submit to sendmail      answer… trace… note… result
  *
  * The envelope comes first, so that submit can refuse a caller before a body
  * is taken. The header comes behind the body, since what it must say of the
@@ -13,9 +13,10 @@
  * has lines that SMTP has no room for, which the end tells. Without the end,
  * nothing happens: a sendmail that was killed leaves nothing.
  *
- * submit answers nothing before it has the end, but a refusal, after which
- * it reads no more: writing then fails with EPIPE and handoff_result() tells
- * why.
+ * Before it writes the header, sendmail may ask of a From whether the server
+ * lately refused it, which only submit knows. submit says nothing else before
+ * it has the end, but a refusal, after which it reads no more: writing then
+ * fails with EPIPE and handoff_result() tells why.
  */
 #ifndef HANDOFF_H
 #define HANDOFF_H
@@ -25,11 +26,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/error.h"
 #include "mail/content.h"
 
 struct buf;
 struct envelope;
-struct error;
 
 #define HANDOFF_PAYLOAD_MAX	(64u * 1024)
 #define HANDOFF_HEADER_MAX	(8u * 1024 * 1024)	/* of all frames */
@@ -50,6 +51,8 @@ struct handoff {
 	int to;				/* its standard input */
 	int from;			/* its standard output */
 	bool closed;			/* it has stopped listening */
+	bool answered;			/* its result has come: … */
+	struct error answer;
 };
 
 /* Start LIBEXEC/submit with -C config_path (NULL: without) and, if 'verbose',
@@ -63,6 +66,9 @@ int	handoff_envelope(struct handoff *, const struct envelope *,
 	    struct error *);
 int	handoff_body(struct handoff *, const char *bytes, size_t len,
 	    struct error *);
+/* Did the server lately refuse that From? Once the envelope is sent. False
+ * also when submit gives no answer. */
+bool	handoff_is_denied(struct handoff *, const char *address);
 int	handoff_header(struct handoff *, const char *bytes, size_t len,
 	    struct error *);
 int	handoff_end(struct handoff *, const struct handoff_end *,
@@ -78,20 +84,26 @@ void	handoff_abort(struct handoff *);
 
 /* submit's side. */
 
-/* Called when the envelope is whole, before any of the body. It has account,
- * sender and recipients, and none of these has a verdict yet. */
-typedef int handoff_on_envelope(void *arg, struct envelope *,
+/* What becomes of a message that comes in. */
+struct handoff_receiver {
+	/* When the envelope is whole, before any of the body. It has account,
+	 * sender and recipients, and none of these has a verdict yet. */
+	int (*on_envelope)(void *arg, struct envelope *, struct error *);
+	/* With each piece of the body. */
+	int (*on_body)(void *arg, const char *bytes, size_t len,
 	    struct error *);
-/* Called with each piece of the body. */
-typedef int handoff_on_body(void *arg, const char *bytes, size_t len,
-	    struct error *);
+	/* sendmail asks for a From; the answer goes to answer_fd. */
+	bool (*is_denied)(void *arg, const char *address);
+	void *arg;
+	int answer_fd;
+};
 
 /* Read a message from 'fd'. The header is appended to 'header', the flags of
  * 'end' are put into the envelope too. EX_TEMPFAIL when it ended without its
  * end; EX_SOFTWARE for anything but the above; what a callback says. */
 int	handoff_receive(int fd, struct envelope *, struct buf *header,
-	    struct handoff_end *end, handoff_on_envelope *, handoff_on_body *,
-	    void *arg, struct error *);
+	    struct handoff_end *end, const struct handoff_receiver *,
+	    struct error *);
 /* A line of the dialogue. A reader who takes none (a stopped terminal) must
  * not keep the connection waiting: -1 after HANDOFF_TRACE_WAIT, and then no
  * further line is to be shown. A pipe is what it takes. */

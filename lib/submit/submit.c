@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/xalloc.h"
+#include "mail/address.h"
 #include "mail/envelope.h"
 #include "queue/learned.h"
 #include "token/token.h"
@@ -145,6 +146,17 @@ note_two_step(const struct submission *s, const struct smtp_options *options,
 	free(server);
 }
 
+/* Exchange blocks mailboxes that repeat a From they may not use. */
+static void
+note_denied(const struct submission *s, const struct smtp_client *client)
+{
+	const char *sender = smtp_client_denied_sender(client);
+
+	if (*sender != '\0' &&
+	    !address_same_mailbox(sender, s->account->mailbox))
+		note(s, LEARNED_DENIED, sender);
+}
+
 static struct smtp_options
 client_options(const struct submission *s)
 {
@@ -209,6 +221,7 @@ submit(const struct submission *s, struct envelope *envelope,
 	token_release(&token);
 	if (result == 0)
 		result = send_all(client, envelope, content, &why);
+	note_denied(s, client);
 	result = judge(envelope, result, &why);
 	log_recipients(s, envelope, client, file_now() - start, &why);
 	smtp_client_close(client);

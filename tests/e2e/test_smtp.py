@@ -148,6 +148,37 @@ def test_send_as_denied_names_what_to_run(outpost, office):
     assert len(office.sessions) == 1
 
 
+def test_a_denied_from_is_foreign_for_the_next_messages(outpost, office):
+    """Exchange blocks mailboxes that repeat a From they may not use."""
+    outpost.set(send_as="boss@contoso.com, sales@contoso.com")
+    office.mailbox(ACCOUNT).send_as.append("sales@contoso.com")
+    message = "From: Boss <boss@contoso.com>\n" + SIMPLE
+    assert outpost.sendmail("-t", input=message).code == NOPERM
+    m = outpost.send(message)
+    assert m.mail_from == ACCOUNT
+    assert m.header("From") == [f"Boss <{ACCOUNT}>"]
+    assert m.header("Reply-To") == ["Boss <boss@contoso.com>"]
+    assert m.header("X-Original-From") == ["Boss <boss@contoso.com>"]
+    assert outpost.send(message, "-f", "boss@contoso.com").mail_from == ACCOUNT
+    assert len(office.sessions) == 3
+    assert sum(b"SendAsDenied" in line for session in office.sessions
+               for _, line in session.transcript) == 1
+    log = (outpost.folder / "mail.log").read_text()
+    assert "from=<boss@contoso.com>: goes out as" in log
+    other = outpost.send("From: sales@contoso.com\n" + SIMPLE)
+    assert other.header("From") == ["sales@contoso.com"], "others are not concerned"
+
+
+def test_a_denied_from_is_rejected_where_foreign_ones_are(outpost, office):
+    outpost.set(send_as="boss@contoso.com", foreign_from="reject")
+    message = "From: boss@contoso.com\n" + SIMPLE
+    for sessions in (1, 1):
+        result = outpost.sendmail("-t", input=message)
+        assert result.code == NOPERM, result
+        assert "Add-RecipientPermission" in result.err
+        assert len(office.sessions) == sessions
+
+
 def test_smtp_auth_disabled_for_the_mailbox_names_the_command(outpost, office):
     office.mailbox(ACCOUNT).smtp_auth_disabled = True
     result = outpost.sendmail("-t", input=SIMPLE)

@@ -239,6 +239,49 @@ a_denied_address_is_foreign(void **state)
 	    "X-Original-From: noreply@contoso.com\r\n");
 }
 
+static bool
+is_asked_for(void *arg, const char *address)
+{
+	strlcat(arg, address, 100);
+	strlcat(arg, " ", 100);
+	return false;
+}
+
+static void
+only_addresses_of_send_as_are_asked_for(void **state)
+{
+	struct from_policy p = usual();
+	char asked[100] = "";
+
+	(void)state;
+	p.is_denied = is_asked_for;
+	p.arg = asked;
+	assert_true(from_policy_allows(&p, "alerts@contoso.com"));
+	assert_false(from_policy_allows(&p, "bob@fabrikam.com"));
+	assert_false(from_policy_allows(&p, "root"));
+	assert_true(from_policy_allows(&p, "noreply@contoso.com"));
+	assert_string_equal(asked, "noreply@contoso.com ");
+}
+
+static void
+reject_says_that_the_server_refused_it(void **state)
+{
+	struct from_policy p = usual();
+	struct header h;
+	struct error err;
+
+	(void)state;
+	p.reject = true;
+	p.is_denied = is_denied;
+	header_init(&h);
+	assert_int_equal(
+	    header_parse(&h, "From: noreply@contoso.com\n", 26, NULL, &err), 0);
+	assert_int_equal(from_policy_apply(&p, &h, NULL, &err), -1);
+	assert_int_equal(err.exit_code, EX_NOPERM);
+	assert_non_null(strstr(err.hint, "Add-RecipientPermission"));
+	header_release(&h);
+}
+
 static void
 reject_refuses_what_is_foreign(void **state)
 {
@@ -301,6 +344,8 @@ main(void)
 		cmocka_unit_test(foreign_senders_are_renamed),
 		cmocka_unit_test(resent_fields_stay),
 		cmocka_unit_test(a_denied_address_is_foreign),
+		cmocka_unit_test(only_addresses_of_send_as_are_asked_for),
+		cmocka_unit_test(reject_says_that_the_server_refused_it),
 		cmocka_unit_test(reject_refuses_what_is_foreign),
 		cmocka_unit_test(only_listed_addresses_may_send),
 	};

@@ -31,6 +31,7 @@ struct received {
 	struct handoff_end end;
 	unsigned envelopes; /* calls of on_envelope */
 	bool refuse;
+	int answers; /* where answers to questions go */
 	struct error err;
 };
 
@@ -55,6 +56,13 @@ on_body(void *arg, const char *bytes, size_t len, struct error *err)
 	return buf_add(&r->body, bytes, len);
 }
 
+static bool
+is_denied(void *arg, const char *address)
+{
+	(void)arg;
+	return strcmp(address, "boss@contoso.com") == 0;
+}
+
 static void
 received_init(struct received *r)
 {
@@ -76,6 +84,13 @@ received_release(struct received *r)
 static int
 receive(struct received *r, const void *bytes, size_t len)
 {
+	const struct handoff_receiver receiver = {
+		.on_envelope = on_envelope,
+		.on_body = on_body,
+		.is_denied = is_denied,
+		.arg = r,
+		.answer_fd = r->answers,
+	};
 	char path[] = "/tmp/handoff-test-XXXXXX";
 	int fd = mkstemp(path), result;
 
@@ -83,8 +98,8 @@ receive(struct received *r, const void *bytes, size_t len)
 	unlink(path);
 	assert_int_equal(file_write_all(fd, bytes, len), 0);
 	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
-	result = handoff_receive(fd, &r->envelope, &r->header, &r->end,
-	    on_envelope, on_body, r, &r->err);
+	result = handoff_receive(
+	    fd, &r->envelope, &r->header, &r->end, &receiver, &r->err);
 	close(fd);
 	return result;
 }
@@ -164,6 +179,41 @@ a_body_of_several_frames_and_an_empty_one_arrive(void **state)
 }
 
 static void
+a_question_is_answered_between_body_and_header(void **state)
+{
+	static const char questions[] = "Q\0\0\0\x10"
+					"boss@contoso.com"
+					"Q\0\0\0\1x";
+	static const char answers[] = "A\0\0\0\3yes"
+				      "A\0\0\0\2no";
+	char path[] = "/tmp/handoff-test-XXXXXX", *header;
+	struct received r;
+	struct buf wire, said;
+
+	(void)state;
+	buf_init(&wire, BODY_MAX);
+	buf_init(&said, BODY_MAX);
+	write_message(&wire, "body\r\n", 6);
+	header = memmem(wire.data, wire.len, "H\0\0\0\13", 5);
+	assert_non_null(header);
+	assert_int_equal(buf_splice(&wire, (size_t)(header - wire.data), 0,
+			     questions, sizeof(questions) - 1),
+	    0);
+	received_init(&r);
+	r.answers = mkstemp(path);
+	assert_int_equal(receive(&r, wire.data, wire.len), 0);
+	assert_string_equal(r.body.data, "body\r\n");
+	assert_int_equal(file_read(path, &said, &r.err), 0);
+	assert_int_equal(said.len, sizeof(answers) - 1);
+	assert_memory_equal(said.data, answers, said.len);
+	close(r.answers);
+	unlink(path);
+	received_release(&r);
+	buf_release(&wire);
+	buf_release(&said);
+}
+
+static void
 cut_anywhere_it_is_no_message(void **state)
 {
 	struct received r;
@@ -208,6 +258,7 @@ frames_that_are_none_are_refused(void **state)
 	} wires[] = {
 		{ "E\xff\xff\xff\xff", 5 }, /* too long */
 		{ "B\0\0\0\1x", 6 },        /* no envelope */
+		{ "Q\0\0\0\1x", 6 },
 		{ "Z\0\0\0\0", 5 },
 		{ "?\0\0\0\0", 5 },
 		{ "E\0\0\0\4junkZ\0\0\0\0", 14 },
@@ -351,6 +402,58 @@ lines_and_the_result_come_back(void **state)
 	buf_release(&lines.text);
 }
 
+/* sendmail's end with a pipe from which it reads these bytes, and its own
+ * words going nowhere. */
+static struct handoff
+hears(const void *bytes, size_t len)
+{
+	struct handoff h = { .child = -1 };
+	int ends[2];
+
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(file_write_all(ends[1], bytes, len), 0);
+	close(ends[1]);
+	h.from = ends[0];
+	h.to = open("/dev/null", O_WRONLY);
+	return h;
+}
+
+static void
+a_question_is_heard_as_it_is_answered(void **state)
+{
+	struct handoff yes = hears("A\0\0\0\3yes", 8);
+	struct handoff no = hears("A\0\0\0\2no", 7);
+	struct handoff nothing = hears("", 0);
+
+	(void)state;
+	assert_true(handoff_is_denied(&yes, "boss@contoso.com"));
+	assert_false(handoff_is_denied(&no, "boss@contoso.com"));
+	assert_false(handoff_is_denied(&nothing, "boss@contoso.com"));
+	handoff_abort(&yes);
+	handoff_abort(&no);
+	handoff_abort(&nothing);
+}
+
+static void
+a_refusal_instead_of_an_answer_is_the_result(void **state)
+{
+	struct error refusal, err;
+	struct handoff h = { .child = -1, .to = -1 };
+	int ends[2];
+
+	(void)state;
+	error_set(&refusal, EX_NOPERM, "5.7.1", "you may not");
+	assert_int_equal(pipe(ends), 0);
+	handoff_answer(ends[1], &refusal);
+	close(ends[1]);
+	h.from = ends[0];
+	h.to = open("/dev/null", O_WRONLY);
+	assert_false(handoff_is_denied(&h, "boss@contoso.com"));
+	assert_false(handoff_is_denied(&h, "boss@contoso.com"));
+	assert_int_equal(handoff_result(&h, on_line, NULL, &err), -1);
+	assert_string_equal(err.text, "you may not");
+}
+
 static void
 a_dialogue_that_nobody_reads_does_not_block(void **state)
 {
@@ -459,6 +562,10 @@ main(void)
 		cmocka_unit_test(a_message_arrives_as_it_was_handed_over),
 		cmocka_unit_test(
 		    a_body_of_several_frames_and_an_empty_one_arrive),
+		cmocka_unit_test(
+		    a_question_is_answered_between_body_and_header),
+		cmocka_unit_test(a_question_is_heard_as_it_is_answered),
+		cmocka_unit_test(a_refusal_instead_of_an_answer_is_the_result),
 		cmocka_unit_test(cut_anywhere_it_is_no_message),
 		cmocka_unit_test(a_refused_envelope_ends_it_before_the_body),
 		cmocka_unit_test(frames_that_are_none_are_refused),

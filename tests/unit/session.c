@@ -230,6 +230,37 @@ hostile_addresses_never_reach_the_wire(void **state)
 }
 
 static void
+the_sender_that_is_denied_is_known_until_the_next_message(void **state)
+{
+	const struct session_options options = { .helo = "x" };
+	struct smtp_session *s = greet(&options);
+	struct envelope e;
+
+	(void)state;
+	fill(&e, 1);
+	session_send(s, &e, 10);
+	session_written(s);
+	say(s, "550 5.7.60 SMTP; Client does not have permissions to send as "
+	       "this sender\r\n");
+	assert_string_equal(session_denied_sender(s), e.sender);
+	say(s, "503 5.5.1 no\r\n503 5.5.1 no\r\n");
+	assert_int_equal(session_want(s), SESSION_IDLE);
+	envelope_release(&e);
+	fill(&e, 1);
+	session_send(s, &e, 10);
+	assert_string_equal(session_denied_sender(s), "");
+	session_written(s);
+	say(s, "250 ok\r\n250 ok\r\n354 go\r\n");
+	session_body_ending(s);
+	session_body_sent(s);
+	say(s, "554 5.2.252 SendAsDenied; a@x not allowed to send as b@x; "
+	       "STOREDRV\r\n");
+	assert_string_equal(session_denied_sender(s), "b@x");
+	envelope_release(&e);
+	session_free(s);
+}
+
+static void
 closed_session_gives_everyone_the_reason(void **state)
 {
 	const struct session_options options = { .helo = "x" };
@@ -336,6 +367,8 @@ main(void)
 		cmocka_unit_test(nothing_secret_before_tls),
 		cmocka_unit_test(line_ends_in_a_command_are_refused),
 		cmocka_unit_test(hostile_addresses_never_reach_the_wire),
+		cmocka_unit_test(
+		    the_sender_that_is_denied_is_known_until_the_next_message),
 		cmocka_unit_test(closed_session_gives_everyone_the_reason),
 		cmocka_unit_test(
 		    doubt_begins_with_the_last_bytes_of_the_content),

@@ -305,6 +305,48 @@ sentence_has_the_servers_words_and_no_diagnostics(void **state)
 }
 
 static void
+denied_sender_is_the_one_the_server_names(void **state)
+{
+	static const struct {
+		const char *line, *sender; /* NULL: another refusal */
+	} refusals[] = {
+		{ "554 5.2.252 SendAsDenied; a@x not allowed to send as b@x; "
+		  "STOREDRV",
+		    "b@x" },
+		{ "554 5.2.252 SendAsDenied; a@x Not Allowed To Send As b@x",
+		    "b@x" },
+		{ "550 5.7.60 SMTP; Client does not have permissions to send "
+		  "as this sender",
+		    "" },
+		{ "554 5.2.252 SendAsDenied; a@x not allowed to send as "
+		  "a-very-long-name@x",
+		    "" },
+		{ "550 5.2.252 Sender throttled due to continuous send as "
+		  "denied errors.",
+		    NULL },
+		{ "550 5.1.10 not allowed to send as b@x", NULL },
+	};
+	char sender[16];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+		const struct verdict_row *row;
+		struct smtp_reply r;
+		struct error err;
+
+		parse(&r, refusals[i].line);
+		verdict_judge(&r, FINAL, NULL, &row, &err);
+		assert_int_equal(
+		    verdict_denies_sender(row), refusals[i].sender != NULL);
+		if (refusals[i].sender != NULL)
+			assert_string_equal(verdict_denied_sender(r.text.data,
+						sender, sizeof(sender)),
+			    refusals[i].sender);
+		reply_release(&r);
+	}
+}
+
+static void
 hint_is_the_command_to_run(void **state)
 {
 	struct smtp_reply r;
@@ -384,6 +426,7 @@ main(void)
 		cmocka_unit_test(replies_that_no_row_names),
 		cmocka_unit_test(
 		    sentence_has_the_servers_words_and_no_diagnostics),
+		cmocka_unit_test(denied_sender_is_the_one_the_server_names),
 		cmocka_unit_test(hint_is_the_command_to_run),
 		cmocka_unit_test(text_is_cut_and_without_controls),
 		cmocka_unit_test(token_is_blamed_where_another_may_help),
