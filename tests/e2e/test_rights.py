@@ -59,6 +59,7 @@ class System:
         secrets, tokens = self.state / "secrets", self.state / "tokens"
         for path, uid, gid, mode in (
                 (self.queue, owner.pw_uid, owner.pw_gid, 0o700),
+                (self.state / "state", owner.pw_uid, owner.pw_gid, 0o700),
                 (secrets, auth.pw_uid, auth.pw_gid, 0o700),
                 (tokens, auth.pw_uid, owner.pw_gid, 0o2750)):
             path.mkdir(exist_ok=True)
@@ -142,6 +143,19 @@ def test_the_caller_cannot_read_what_the_services_own(system, office):
         done = system.run(CALLER, f"cat {system.root}/{path}")
         assert done.returncode != 0 and done.stdout == b"", path
     done = system.run(CALLER, f"ls {system.root}/state/tokens")
+    assert done.returncode != 0
+
+
+def test_a_caller_learns_of_a_denied_from_and_cannot_read_the_list(
+        system, office):
+    system.write(send_as="boss@contoso.com")
+    message = b"From: boss@contoso.com\n" + SIMPLE
+    assert system.run(CALLER, system.sendmail, message).returncode == NOPERM
+    done = system.run(CALLER, system.sendmail, message)
+    assert done.returncode == OK, done
+    [m] = office.messages
+    assert m.header("From")[0].endswith(f"<{ACCOUNT}>")
+    done = system.run(CALLER, f"ls {system.state}/state")
     assert done.returncode != 0
 
 
