@@ -53,6 +53,16 @@ is_local(const struct from_policy *p, const char *domain)
 	return p->is_local != NULL && p->is_local(p->arg, domain);
 }
 
+/* Is it a user of this very host? */
+static bool
+is_on_host(const struct from_policy *p, const struct mailbox *m)
+{
+	return m->domain == NULL ||
+	       (is_local(p, m->domain) &&
+		   (strchr(m->domain, '.') == NULL ||
+		       strcasecmp(m->domain, p->host) == 0));
+}
+
 /* Can somebody answer to it from outside? */
 static bool
 is_remote(const struct from_policy *p, const struct mailbox *m)
@@ -74,7 +84,8 @@ struct origin {
 	struct mailbox_list mailboxes;
 	struct buf text; /* their values, separated by commas */
 	size_t fields;
-	size_t allowed; /* of the mailboxes */
+	size_t allowed; /* of the mailboxes … */
+	size_t foreign; /* neither that nor users of this host */
 	size_t chosen;  /* the first of these, else 0 */
 	bool broken;    /* a value cannot be parsed */
 };
@@ -101,7 +112,8 @@ read_origin(
 		if (allows_mailbox(p, &o->mailboxes.items[i])) {
 			o->allowed++;
 			o->chosen = i;
-		}
+		} else if (!is_on_host(p, &o->mailboxes.items[i]))
+			o->foreign++;
 }
 
 static void
@@ -130,16 +142,6 @@ name_of_text(const char *text)
 		text += step;
 	}
 	return buf_steal(&b);
-}
-
-/* Is it a user of this very host? */
-static bool
-is_on_host(const struct from_policy *p, const struct mailbox *m)
-{
-	return m->domain == NULL ||
-	       (is_local(p, m->domain) &&
-		   (strchr(m->domain, '.') == NULL ||
-		       strcasecmp(m->domain, p->host) == 0));
 }
 
 /* The name shown with the new From; to be freed, may be NULL. */
@@ -248,6 +250,14 @@ refuse(const struct from_policy *p, const struct origin *o, struct error *err)
 	    p->account);
 }
 
+/* Local users are not: their names say nothing of another's domain, and cron
+ * knows no other. */
+static bool
+is_foreign(const struct origin *o)
+{
+	return o->broken || o->mailboxes.count == 0 || o->foreign > 0;
+}
+
 static int
 apply_to_from(const struct from_policy *p, struct header *h, bool *rewritten,
     struct error *err)
@@ -264,7 +274,7 @@ apply_to_from(const struct from_policy *p, struct header *h, bool *rewritten,
 	else if (all_allowed && o.fields == 1 && o.allowed == 1) {
 		if (o.mailboxes.items[0].obsolete)
 			rewrite_plainly(h, &o.mailboxes.items[0]);
-	} else if (p->reject && !all_allowed)
+	} else if (p->reject && is_foreign(&o))
 		result = refuse(p, &o, err);
 	else {
 		set_from(h, p, &o);

@@ -38,8 +38,8 @@ struct from_policy {
 /* May this address stand in From, and in MAIL FROM? */
 bool	from_policy_allows(const struct from_policy *, const char *address);
 
-/* Apply it. With 'reject' a foreign From is EX_NOPERM 5.7.1 and the header
- * unchanged. '*rewritten' (may be NULL) tells whether From was replaced. */
+/* Apply it. With 'reject' a foreign From, but for users of this host, is
+ * EX_NOPERM 5.7.1 and the header unchanged. '*rewritten' (may be NULL) tells whether From was replaced. */
 int	from_policy_apply(const struct from_policy *, struct header *,
 	    bool *rewritten, struct error *);
 

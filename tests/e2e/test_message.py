@@ -91,6 +91,14 @@ def test_a_foreign_from_can_be_rejected_instead(outpost, office):
     assert office.messages == []
 
 
+def test_cron_sends_where_foreign_addresses_are_rejected(outpost):
+    m = outpost.set(foreign_from="reject").send(
+        "From: root (Cron Daemon)\nTo: root\nSubject: Cron <root@web1> x\n\nB\n",
+        "-FCronDaemon")
+    assert m.header("From") == [f"Cron Daemon <{ACCOUNT}>"]
+    assert m.header("X-Original-From") == ["root (Cron Daemon)"]
+
+
 def test_several_senders_become_one(outpost):
     m = outpost.send("From: a@x.example, b@y.example\nSender: a@x.example\n"
                      "To: a@example.org\n\nBody\n")

@@ -286,8 +286,9 @@ static void
 reject_refuses_what_is_foreign(void **state)
 {
 	static const char *const foreign[] = { "From: Bob <bob@x.org>\n",
-		"From: root\n", "From: alerts@contoso.com, bob@x.org\n",
-		"From: broken <\n" };
+		"From: root, bob@x.org\n",
+		"From: alerts@contoso.com, bob@x.org\n", "From: broken <\n",
+		"From: joe@contoso.internal\n" };
 	struct from_policy p = usual();
 	struct header h;
 	struct error err;
@@ -296,7 +297,7 @@ reject_refuses_what_is_foreign(void **state)
 	(void)state;
 	p.reject = true;
 	header_init(&h);
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < sizeof(foreign) / sizeof(*foreign); i++) {
 		assert_int_equal(header_parse(&h, foreign[i],
 				     strlen(foreign[i]), NULL, &err),
 		    0);
@@ -314,6 +315,24 @@ reject_refuses_what_is_foreign(void **state)
 	header_release(&h);
 	expect_with(
 	    &p, "From: noreply@contoso.com\n", "From: noreply@contoso.com\r\n");
+}
+
+static void
+reject_rewrites_users_of_this_host(void **state)
+{
+	struct from_policy p = usual();
+
+	(void)state;
+	p.reject = true;
+	expect_with(&p, "From: root (Cron Daemon)\n",
+	    "From: Cron Daemon <alerts@contoso.com>\r\n"
+	    "X-Original-From: root (Cron Daemon)\r\n");
+	expect_with(&p, "From: www-data@web1.contoso.com\n",
+	    "From: www-data on web1 <alerts@contoso.com>\r\n"
+	    "X-Original-From: www-data@web1.contoso.com\r\n");
+	expect_with(&p, "From: root@localhost\n",
+	    "From: root on web1 <alerts@contoso.com>\r\n"
+	    "X-Original-From: root@localhost\r\n");
 }
 
 static void
@@ -347,6 +366,7 @@ main(void)
 		cmocka_unit_test(only_addresses_of_send_as_are_asked_for),
 		cmocka_unit_test(reject_says_that_the_server_refused_it),
 		cmocka_unit_test(reject_refuses_what_is_foreign),
+		cmocka_unit_test(reject_rewrites_users_of_this_host),
 		cmocka_unit_test(only_listed_addresses_may_send),
 	};
 
