@@ -99,6 +99,13 @@ def test_cron_sends_where_foreign_addresses_are_rejected(outpost):
     assert m.header("X-Original-From") == ["root (Cron Daemon)"]
 
 
+def test_a_header_in_utf8_announces_eight_bits(outpost):
+    m = outpost.send("To: käse@example.org\n\nB\n")
+    assert m.addresses == ["käse@example.org"]
+    assert "SMTPUTF8" in m.mail_parameters
+    assert m.mail_parameters["BODY"] == "8BITMIME"
+
+
 def test_several_senders_become_one(outpost):
     m = outpost.send("From: a@x.example, b@y.example\nSender: a@x.example\n"
                      "To: a@example.org\n\nBody\n")
