@@ -17,6 +17,7 @@
 #include "base/nearest.h"
 #include "base/xalloc.h"
 #include "mail/address.h"
+#include "mail/idn.h"
 
 /* How a value is read, and what of struct config or account it fills. */
 enum kind {
@@ -320,7 +321,7 @@ parse_list(const char *value, struct config_list *out)
 			continue;
 		out->items = xreallocarray(
 		    out->items, out->count + 1, sizeof(*out->items));
-		out->items[out->count++] = xstrdup(item);
+		out->items[out->count++] = address_to_ascii(item);
 	}
 	free(copy);
 }
@@ -437,7 +438,8 @@ set_text(
 		    "and write http://name:port");
 	}
 	free(*out);
-	*out = xstrndup(value, len);
+	*out = key->kind == KIND_ADDRESS ? address_to_ascii(value)
+					 : xstrndup(value, len);
 	return 0;
 }
 
@@ -604,7 +606,8 @@ add_account(struct reading *r, const char *name)
 	c->accounts = xreallocarray(
 	    c->accounts, c->account_count + 1, sizeof(*c->accounts));
 	a = &c->accounts[c->account_count++];
-	*a = (struct account){ .mailbox = xstrdup(name), .line = r->line };
+	*a = (struct account){ .mailbox = address_to_ascii(name),
+		.line = r->line };
 	set_defaults(r, a, account_keys, COUNT(account_keys));
 }
 
@@ -844,11 +847,26 @@ no_default(struct reading *r)
 	return -1;
 }
 
+/* As the domains of addresses are, which they are compared with. */
+static void
+domains_to_ascii(struct config_list *domains)
+{
+	for (size_t i = 0; i < domains->count; i++) {
+		char *ascii = idn_to_ascii(domains->items[i]);
+
+		if (ascii == NULL)
+			continue;
+		free(domains->items[i]);
+		domains->items[i] = ascii;
+	}
+}
+
 static int
 complete(struct reading *r)
 {
 	struct config *c = r->config;
 
+	domains_to_ascii(&c->domains);
 	for (size_t i = 0; i < c->account_count; i++)
 		if (complete_account(r, &c->accounts[i]) == -1)
 			return -1;
@@ -1020,10 +1038,14 @@ out:
 const struct account *
 config_account(const struct config *c, const char *mailbox)
 {
-	for (size_t i = 0; i < c->account_count; i++)
-		if (strcasecmp(c->accounts[i].mailbox, mailbox) == 0)
-			return &c->accounts[i];
-	return NULL;
+	char *address = address_to_ascii(mailbox);
+	const struct account *found = NULL;
+
+	for (size_t i = 0; i < c->account_count && found == NULL; i++)
+		if (strcasecmp(c->accounts[i].mailbox, address) == 0)
+			found = &c->accounts[i];
+	free(address);
+	return found;
 }
 
 const struct account *

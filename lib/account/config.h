@@ -11,7 +11,8 @@
  *	if (config_load(&config, path, &err) == -1) …
  *	config_release(&config);
  *
- * The config owns every string and account in it.
+ * The config owns every string and account in it. Domains with letters beyond
+ * ASCII are held as A-labels (idn.h), as those of messages are.
  */
 #ifndef CONFIG_H
 #define CONFIG_H

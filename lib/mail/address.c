@@ -8,6 +8,7 @@
 #include "base/xalloc.h"
 #include "mail/address_syntax.h"
 #include "mail/encoded_word.h"
+#include "mail/idn.h"
 #include "mail/utf8.h"
 
 static char
@@ -304,6 +305,21 @@ address_strip_tag(const char *address)
 		return xstrdup(address);
 	return xasprintf(
 	    "%.*s%s", (int)(plus - address), address, address + local);
+}
+
+char *
+address_to_ascii(const char *address)
+{
+	const char *domain = address_domain(address);
+	char *ascii = NULL, *whole;
+
+	if (domain != NULL && domain > address + 1)
+		ascii = idn_to_ascii(domain);
+	if (ascii == NULL)
+		return xstrdup(address);
+	whole = xasprintf("%.*s%s", (int)(domain - address), address, ascii);
+	free(ascii);
+	return whole;
 }
 
 /* A Quoted-string of RFC 5321 section 4.1.2. */

@@ -31,9 +31,9 @@
  *	}
  *	mailbox_list_release(&list);
  *
- * Domains with letters beyond ASCII are reported as needing SMTPUTF8; they
- * are nowhere turned into A-labels. mailbox_address() is the one place where
- * a mailbox becomes wire text, so that a conversion would go there.
+ * A domain with letters beyond ASCII is read as A-labels (idn.h), so that only
+ * a local part with such letters needs SMTPUTF8. Where that cannot be, the
+ * domain stays as it was and needs SMTPUTF8 too.
  */
 #ifndef ADDRESS_H
 #define ADDRESS_H
@@ -56,6 +56,8 @@ struct mailbox {
 				 * comment, "root (Cron Daemon)"; NULL: none */
 	char *local;		/* never NULL; empty only in a null sender */
 	char *domain;		/* NULL if none; a literal keeps its [] */
+	bool idn;		/* the domain was written with letters beyond
+				 * ASCII; it is held as A-labels */
 	bool obsolete;		/* written in a way that strict servers refuse:
 				 * a name with a bare '@', a comment for a
 				 * name, a route */
@@ -128,6 +130,9 @@ bool	address_same_mailbox(const char *a, const char *b);
 bool	address_matches(const char *address, const char *pattern);
 /* 'user+tag@d' without its tag, to be freed; a copy when there is none. */
 char	*address_strip_tag(const char *address);
+/* The same address or pattern, its domain as A-labels where that is possible;
+ * to be freed. "@group" is none and stays. */
+char	*address_to_ascii(const char *address);
 /* What is after the last '@', or NULL: a pointer into 'address'. */
 const char *address_domain(const char *address);
 

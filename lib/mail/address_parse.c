@@ -9,6 +9,7 @@
 #include "base/xalloc.h"
 #include "mail/address_syntax.h"
 #include "mail/encoded_word.h"
+#include "mail/idn.h"
 #include "mail/utf8.h"
 
 enum token_kind {
@@ -341,9 +342,10 @@ parse_local(struct parser *p, size_t *i, struct mailbox *m)
 /* The domain from word '*i' on: a literal, or atoms with dots between. A dot
  * at the end says that it is absolute, which it is anyway. */
 static int
-parse_domain(struct parser *p, size_t *i, char **domain)
+parse_domain(struct parser *p, size_t *i, struct mailbox *m)
 {
 	size_t n = *i;
+	char *ascii;
 	struct buf b;
 
 	buf_init(&b, ADDRESS_TEXT_MAX);
@@ -364,7 +366,13 @@ parse_domain(struct parser *p, size_t *i, char **domain)
 		    "no domain after '@'");
 	}
 	*i = n;
-	*domain = buf_steal(&b);
+	m->domain = buf_steal(&b);
+	if (utf8_has_8bit(m->domain, strlen(m->domain)) &&
+	    (ascii = idn_to_ascii(m->domain)) != NULL) {
+		free(m->domain);
+		m->domain = ascii;
+		m->idn = true;
+	}
 	return 0;
 }
 
@@ -376,7 +384,7 @@ parse_addr_spec(struct parser *p, size_t *i, struct mailbox *m)
 	if (*i == p->count || !is_special(&p->words[*i], '@'))
 		return 0;
 	++*i;
-	return parse_domain(p, i, &m->domain);
+	return parse_domain(p, i, m);
 }
 
 /* Tell the visitor, who may take the strings. */

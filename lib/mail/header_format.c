@@ -44,13 +44,13 @@ has_8bit(const char *text)
 
 /* Are there bytes over 127 in an address itself? Only SMTPUTF8 carries it. */
 static bool
-encode_display(void *arg, const struct mailbox *m, struct buf *out)
+encode_mailbox(void *arg, const struct mailbox *m, struct buf *out)
 {
 	bool *in_address = arg;
 
 	if (has_8bit(m->local) || has_8bit(m->domain))
 		*in_address = true;
-	if (!has_8bit(m->display))
+	if (!has_8bit(m->display) && !m->idn)
 		return false;
 	mailbox_format(m, out);
 	return true;
@@ -72,7 +72,7 @@ encode_addresses(struct buf *out, const char *value, size_t len)
 	bool in_address = false;
 	size_t from = out->len;
 
-	if (address_map(out, value, len, encode_display, &in_address, NULL) ==
+	if (address_map(out, value, len, encode_mailbox, &in_address, NULL) ==
 	    -1)
 		encoded_word_text(out, value, len, out->len);
 	if (!in_address || !utf8_valid(out->data + from, out->len - from))

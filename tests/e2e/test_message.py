@@ -1,10 +1,13 @@
 """What arrives of what was written: envelope, header, body."""
+import os
 import re
+import tempfile
+from pathlib import Path
 
 import pytest
 
-from support import (ACCOUNT, CONFIG, DATAERR, NOPERM, NOUSER, OK, TEMPFAIL,
-                     USAGE, canonical)
+from support import (ACCOUNT, APP, CONFIG, DATAERR, NOPERM, NOUSER, OK, SECRET,
+                     TEMPFAIL, USAGE, canonical)
 
 SIMPLE = "To: a@example.org\nSubject: hello\n\nBody\n"
 
@@ -97,6 +100,58 @@ def test_cron_sends_where_foreign_addresses_are_rejected(outpost):
         "-FCronDaemon")
     assert m.header("From") == [f"Cron Daemon <{ACCOUNT}>"]
     assert m.header("X-Original-From") == ["root (Cron Daemon)"]
+
+
+IDN = ("From: Chef <chef@kuchen.example>\nTo: Küche <rezept@bücher.example>\n"
+       "Cc: koch@BÜCHER.example (Ärger), plain@example.org\nSubject: s\n\nB\n")
+
+
+def test_international_domains_go_as_a_labels(outpost, office):
+    office.fault("at EHLO2 no-extension SMTPUTF8 always")
+    m = outpost.send(IDN)
+    assert m.addresses == ["rezept@xn--bcher-kva.example",
+                           "koch@xn--bcher-kva.example", "plain@example.org"]
+    assert "SMTPUTF8" not in m.mail_parameters
+    assert m.raw.isascii()
+    assert "<rezept@xn--bcher-kva.example>" in m.header("To")[0]
+    assert "koch@xn--bcher-kva.example" in m.header("Cc")[0]
+    result = outpost.sendmail("rezept@bücher.example", input="\nB\n")
+    assert result.code == OK, result
+
+
+def test_a_local_part_beyond_ascii_needs_smtputf8(outpost, office):
+    m = outpost.send("To: käse@bücher.example\n\nB\n")
+    assert m.addresses == ["käse@xn--bcher-kva.example"]
+    assert "SMTPUTF8" in m.mail_parameters
+
+
+def test_without_the_library_international_domains_need_smtputf8(outpost):
+    outpost.send(SIMPLE)        # the token program needs the library itself
+    # Root's sendmail is nobody, to whom pytest's own folder is closed.
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        Path(folder, "libidn2.so.0").touch()
+        result = outpost.sendmail("-t", input=IDN,
+                                  env={"LD_LIBRARY_PATH": folder})
+    assert result.code == OK, result
+    m = outpost.office.messages[1]
+    assert m.addresses[0] == "rezept@bücher.example"
+    assert "SMTPUTF8" in m.mail_parameters
+
+
+def test_an_account_and_its_senders_may_have_international_domains(
+        outpost, office):
+    ascii, written = "info@xn--bcher-kva.example", "info@bücher.example"
+    office.add_mailbox(ascii, send_as=["shop@xn--bcher-kva.example"])
+    office.add_app(APP, secret=SECRET, roles=["SMTP.SendAsApp"],
+                   mailboxes=[ascii])
+    keys = outpost.accounts.pop(ACCOUNT)
+    outpost.set(written, send_as="shop@bücher.example", **keys)
+    m = outpost.send("From: shop@bücher.example\nTo: a@example.org\n\nB\n")
+    assert m.mail_from == "shop@xn--bcher-kva.example"
+    assert m.header("From") == ["<shop@xn--bcher-kva.example>"]
+    assert m.session.user == ascii
+    assert outpost.run("outpost", "token", written).code == OK
 
 
 def test_a_header_in_utf8_announces_eight_bits(outpost):

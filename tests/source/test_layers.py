@@ -12,6 +12,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
 DOORS = {
     "curl/": {"lib/auth/http.c"},
     "jansson.h": {"lib/auth/oauth_response.c"},
+    "idn2.h": {"lib/mail/idn.c"},
     "ini.h": {"lib/account/config.c"},
     "openssl/": {"lib/base/encode.c", "lib/smtp/stream.c"},
 }

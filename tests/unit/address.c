@@ -341,6 +341,25 @@ header_form_quotes_or_encodes_the_name(void **state)
 }
 
 static void
+international_domains_are_read_as_a_labels(void **state)
+{
+	char *ascii;
+
+	(void)state;
+	expect("a@b\xc3\xbc.org, A <a@B\xc3\x9c.org>",
+	    "a@xn--b-eha.org; A|a@xn--b-eha.org");
+	expect("j\xc3\xb6@b\xc3\xbc.org", "j\xc3\xb6@xn--b-eha.org");
+	/* What the library refuses stays: a wide '@' names no other domain. */
+	expect("a@x\xef\xbc\xa0y.org", "a@x\xef\xbc\xa0y.org");
+	ascii = address_to_ascii("*@b\xc3\xbc.org");
+	assert_string_equal(ascii, "*@xn--b-eha.org");
+	free(ascii);
+	ascii = address_to_ascii("j\xc3\xb6");
+	assert_string_equal(ascii, "j\xc3\xb6");
+	free(ascii);
+}
+
+static void
 what_is_written_reads_back(void **state)
 {
 	static const char *const names[] = { "Ann", "Lee, Ann", "a@b", "(x)",
@@ -539,6 +558,7 @@ main(void)
 		cmocka_unit_test(argument_words_may_be_lists_but_not_empty),
 		cmocka_unit_test(sender_words_know_the_null_sender),
 		cmocka_unit_test(header_form_quotes_or_encodes_the_name),
+		cmocka_unit_test(international_domains_are_read_as_a_labels),
 		cmocka_unit_test(what_is_written_reads_back),
 		cmocka_unit_test(map_changes_only_what_is_asked_for),
 		cmocka_unit_test(comparison_knows_which_part_has_case),

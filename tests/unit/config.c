@@ -220,6 +220,35 @@ sample_of_the_design_is_read_as_written(void **state)
 }
 
 static void
+international_domains_are_kept_as_a_labels(void **state)
+{
+	struct config c;
+	const struct account *a;
+
+	(void)state;
+	accept(&c, "[outpost]\n"
+		   "default = info@b\xc3\xbc.org\n"
+		   "domains = l\xc3\xa4n\n"
+		   "[info@b\xc3\xbc.org]\n"
+		   "client_id = c\n"
+		   "tenant = t\n"
+		   "send_as = shop@B\xc3\x9c.org\n"
+		   "senders = *@*.b\xc3\xbc.org\n"
+		   "users = j\xc3\xb6rg, @gr\xc3\xbcn\n");
+	a = config_account(&c, "Info@b\xc3\xbc.org");
+	assert_non_null(a);
+	assert_ptr_equal(config_account(&c, "info@xn--b-eha.org"), a);
+	assert_ptr_equal(config_default_account(&c), a);
+	assert_string_equal(a->mailbox, "info@xn--b-eha.org");
+	assert_string_equal(a->send_as.items[0], "shop@xn--b-eha.org");
+	assert_string_equal(a->senders.items[0], "*@*.xn--b-eha.org");
+	assert_string_equal(c.domains.items[0], "xn--ln-via");
+	assert_string_equal(a->users.items[0], "j\xc3\xb6rg");
+	assert_string_equal(a->users.items[1], "@gr\xc3\xbcn");
+	config_release(&c);
+}
+
+static void
 left_out_keys_have_the_same_values(void **state)
 {
 	struct config c;
@@ -994,6 +1023,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sample_of_the_design_is_read_as_written),
+		cmocka_unit_test(international_domains_are_kept_as_a_labels),
 		cmocka_unit_test(left_out_keys_have_the_same_values),
 		cmocka_unit_test(
 		    every_key_takes_good_values_and_refuses_bad_ones),

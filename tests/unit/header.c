@@ -240,6 +240,16 @@ raw_text_is_encoded(void **state)
 }
 
 static void
+international_domains_become_a_labels(void **state)
+{
+	(void)state;
+	expect("To: Ann <a@b\xc3\xbc.org> (x), Bob <b@c.org> (y)\n",
+	    "To: Ann <a@xn--b-eha.org>, Bob <b@c.org> (y)\r\n");
+	expect("X-Original-From: a@b\xc3\xbc.org\n",
+	    "X-Original-From: <a@xn--b-eha.org>\r\n");
+}
+
+static void
 raw_text_in_parameters_is_encoded(void **state)
 {
 	(void)state;
@@ -569,6 +579,7 @@ main(void)
 		cmocka_unit_test(fields_can_be_changed),
 		cmocka_unit_test(no_value_begins_another_field),
 		cmocka_unit_test(raw_text_is_encoded),
+		cmocka_unit_test(international_domains_become_a_labels),
 		cmocka_unit_test(raw_text_in_parameters_is_encoded),
 		cmocka_unit_test(addresses_in_utf8_need_the_extension),
 		cmocka_unit_test(long_lines_are_folded_at_blanks),
