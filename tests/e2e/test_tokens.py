@@ -27,11 +27,25 @@ def person(outpost, office):
 
 @pytest.fixture
 def signed_in(person, office):
-    office.auto_approve = ACCOUNT
-    result = person.run("outpost", "login")
+    """Signed in some time ago, with a token in the cache. Without the login
+    itself, whose first question for the answer must wait a second."""
+    now = int(time.time())
+    (person.state / "secrets").mkdir(mode=0o700)
+    write_sign_in(person, {
+        "authority": office.authority, "tenant": office.tenant,
+        "client_id": office.client_id, "obtained": now, "last_used": now,
+        "refresh_token": office.issue_refresh_token(ACCOUNT)})
+    result = person.run("outpost", "token")
     assert result.code == OK, result
     office.forget()
     return person
+
+
+def write_sign_in(outpost, fields):
+    path = outpost.state / "secrets" / ACCOUNT
+    path.touch(mode=0o600)
+    path.write_text("outpost-sign-in 1\n" + "".join(
+        f"{key}: {value}\n" for key, value in fields.items()))
 
 
 def record(path):
@@ -134,11 +148,24 @@ def test_login_shows_address_and_code_and_signs_in(person, office):
     assert sign_in_of(person)["client_id"] == office.client_id
 
 
-def test_token_of_a_login_needs_no_further_request(signed_in, office):
-    result = signed_in.run("outpost", "token")
+def test_token_of_a_login_needs_no_further_request(person, office):
+    office.auto_approve = ACCOUNT
+    assert person.run("outpost", "login").code == OK
+    office.forget()
+    result = person.run("outpost", "token")
     assert result.code == OK and result.err == ""
     assert result.out.count("\n") == 1 and len(result.out) > 20
     assert office.token_requests == []
+
+
+def test_login_keeps_what_the_sign_in_of_these_tests_has(signed_in, office):
+    written = sign_in_of(signed_in)
+    office.auto_approve = ACCOUNT
+    assert signed_in.run("outpost", "login").code == OK
+    kept = sign_in_of(signed_in)
+    assert list(kept) == list(written)
+    for key in ("authority", "tenant", "client_id"):
+        assert kept[key] == written[key]
 
 
 def test_declined_login_ends_with_a_hint_and_keeps_nothing(person, office):
@@ -341,7 +368,7 @@ def test_wrong_answer_is_temporary_and_destroys_nothing(
     before = sign_in_of(signed_in)
     expire(signed_in)
     office.fault(f"at token {wrong} always")
-    answer = token(signed_in, seconds=2)
+    answer = token(signed_in, seconds=1)    # too short for a second try
     assert answer["class"] == "retry" and answer["exit"] == str(TEMPFAIL)
     assert answer["text"] and answer["hint"]
     assert before["refresh_token"] not in str(answer)
@@ -433,7 +460,7 @@ def test_certificate_that_nobody_vouches_for_is_refused(signed_in, tmp_path):
 def test_nobody_there_is_temporary(signed_in, office):
     expire(signed_in)
     office.stop()
-    answer = token(signed_in, seconds=2)
+    answer = token(signed_in, seconds=1)
     assert answer["class"] == "retry" and "cannot reach" in answer["text"]
 
 
