@@ -88,8 +88,8 @@ expired(const struct login *l, struct error *err)
 	    err, "run 'outpost login %s' again", l->account->mailbox);
 }
 
-/* Ask until it is done, refused or expired. A network that fails meanwhile
- * only slows us down (RFC 8628 section 3.5). */
+/* Ask until it is done, refused or expired. Each time that the network fails
+ * meanwhile we ask half as often (RFC 8628 section 3.5). */
 static int
 wait_for_person(struct login *l, struct error *err)
 {
@@ -111,9 +111,10 @@ wait_for_person(struct login *l, struct error *err)
 				*err = why;
 				return -1;
 			}
-			state = OAUTH_POLL_SLOW_DOWN;
+			interval *= 2;
 			if (why.retry_after > interval)
 				interval = why.retry_after;
+			continue;
 		}
 		if (state == OAUTH_POLL_DONE)
 			return 0;
