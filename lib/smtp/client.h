@@ -13,8 +13,8 @@
  * if each block of it gets away in 3 minutes, and the reply to the final dot
  * is waited for up to 10 minutes, whatever the deadline (RFC 5321 section
  * 4.5.3.2). When that reply does not come, err.uncertain is set: the server
- * may have the message (ERROR_RETRY after 15 minutes, with the same
- * Message-ID).
+ * may have the message (ERROR_RETRY after SESSION_UNCERTAIN_SECONDS,
+ * with the same Message-ID).
  *
  * After an error look at smtp_client_usable(): a refused message leaves the
  * session as it was, and the next may be sent; a lost connection does not.
@@ -36,7 +36,6 @@ struct smtp_client;
 #define CLIENT_REPLY_SECONDS	60.0	/* for each reply … */
 #define CLIENT_BLOCK_SECONDS	180.0	/* … each block of content … */
 #define CLIENT_FINAL_SECONDS	600.0	/* … and that to the final dot */
-#define CLIENT_UNCERTAIN_RETRY	900u	/* seconds */
 
 /* Strings are kept by reference and must outlive the client. */
 struct smtp_options {

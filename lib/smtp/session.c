@@ -284,7 +284,7 @@ take_unexpected(struct smtp_session *s)
 		    "the server sent data after its reply to %s: somebody may "
 		    "be tampering with the connection",
 		    step->name);
-		error_class_set(&why, ERROR_HOLD, SESSION_PROBE_SECONDS);
+		error_class_set(&why, ERROR_HOLD, SMTP_PROBE_SECONDS);
 		error_hint(&why,
 		    "nothing was sent; check the network between here and the "
 		    "server, proxies and mail filters first");

@@ -50,6 +50,9 @@ struct smtp_session;
 #define SESSION_COMMAND_MAX	(40u * 1024)	/* one command line */
 #define SESSION_OUTPUT_MAX	(SESSION_GROUP_MAX + SESSION_COMMAND_MAX)
 
+/* When the answer to the content is missing, the next try is after so long. */
+#define SESSION_UNCERTAIN_SECONDS	900u
+
 enum session_want {
 	SESSION_REPLY,		/* read what the server says */
 	SESSION_TLS,		/* start TLS now */
@@ -96,8 +99,8 @@ void	session_chunk(struct smtp_session *, size_t len, bool last);
 void	session_body_ending(struct smtp_session *);
 
 /* The connection is gone, or the time is up: why. Recipients of a running
- * message get that verdict, 'uncertain' (retry after 15 minutes) if the
- * content was sent whole. */
+ * message get that verdict, 'uncertain' (retry after
+ * SESSION_UNCERTAIN_SECONDS) if the content was sent whole. */
 void	session_lost(struct smtp_session *, const struct error *why);
 
 /* 0 when the last piece of work succeeded, -1 and why when not. */

@@ -58,7 +58,7 @@ login_on_ehlo(struct smtp_session *s)
 	    "the server %s does not offer STARTTLS, and nothing is sent "
 	    "without encryption",
 	    s->server);
-	error_class_set(&why, ERROR_HOLD, SESSION_PROBE_SECONDS);
+	error_class_set(&why, ERROR_HOLD, SMTP_PROBE_SECONDS);
 	error_hint(&why,
 	    "check 'host' and 'port' in outpost.conf (587), and whether a "
 	    "firewall that inspects SMTP removes STARTTLS");
@@ -112,7 +112,7 @@ refuse_server(struct smtp_session *s, const char *what)
 
 	error_set(
 	    &why, EX_CONFIG, "5.7.4", "the server %s %s", s->server, what);
-	error_class_set(&why, ERROR_HOLD, SESSION_PROBE_SECONDS);
+	error_class_set(&why, ERROR_HOLD, SMTP_PROBE_SECONDS);
 	error_hint(&why,
 	    "check 'host' and 'port' in outpost.conf: Microsoft's servers "
 	    "offer AUTH XOAUTH2 on port 587 once TLS runs");

@@ -14,8 +14,6 @@
 #include "smtp/session.h"
 #include "smtp/xoauth2.h"
 
-/* A hold that we lay ourselves is probed after so long. */
-#define SESSION_PROBE_SECONDS	900
 #define SESSION_AUTH_ROOM	(XOAUTH2_MAX + 64)	/* an AUTH line */
 
 /* A row of steps[]. Some are entered and speak, some only take a reply that

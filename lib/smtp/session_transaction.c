@@ -6,8 +6,6 @@
 #include "mail/envelope.h"
 #include "smtp/session_machine.h"
 
-#define UNCERTAIN_SECONDS 900
-
 /* A recipient's verdict, NULL for sent. */
 static void
 settle(struct smtp_session *s, size_t i, const struct error *verdict)
@@ -37,7 +35,7 @@ fail_uncertain(struct smtp_session *s, const struct error *why)
 
 	error_prefix(&doubt,
 	    "the message was sent, but the server's answer to it is missing");
-	error_class_set(&doubt, ERROR_RETRY, UNCERTAIN_SECONDS);
+	error_class_set(&doubt, ERROR_RETRY, SESSION_UNCERTAIN_SECONDS);
 	error_hint(&doubt,
 	    "nothing to do: it is sent again later with the same Message-ID, "
 	    "by which a second copy can be told");

@@ -15,10 +15,10 @@
 #include "base/file.h"
 #include "base/xalloc.h"
 #include "smtp/dial.h"
+#include "smtp/verdict.h"
 #include "smtp/wait.h"
 
-#define PROBE_SECONDS 900 /* before a hold is probed */
-#define SECURITY_LEVEL 2  /* no RSA under 2048 bits, no SHA-1 */
+#define SECURITY_LEVEL 2 /* no RSA under 2048 bits, no SHA-1 */
 
 struct stream {
 	int fd;
@@ -298,7 +298,7 @@ load_folder(SSL_CTX *context, const char *folder, struct error *err)
 		return 0;
 	error_set(err, EX_CONFIG, "5.7.5",
 	    "cannot use the certificate folder '%s'", folder);
-	error_class_set(err, ERROR_HOLD, PROBE_SECONDS);
+	error_class_set(err, ERROR_HOLD, SMTP_PROBE_SECONDS);
 	return error_hint(err,
 	    "install the package ca-certificates, or correct 'ca_dir' in "
 	    "outpost.conf");
@@ -311,7 +311,7 @@ load_bundle(SSL_CTX *context, const char *path, struct error *err)
 		return 0;
 	error_set(err, EX_CONFIG, "5.7.5", "cannot read certificates from '%s'",
 	    path);
-	error_class_set(err, ERROR_HOLD, PROBE_SECONDS);
+	error_class_set(err, ERROR_HOLD, SMTP_PROBE_SECONDS);
 	return error_hint(err,
 	    "correct 'ca_file' in outpost.conf: it must be a readable file of "
 	    "PEM certificates");
@@ -394,7 +394,7 @@ fail_certificate(const struct stream *s, long why,
 	error_set(err, EX_CONFIG, "5.7.5",
 	    "the certificate of '%s' cannot be trusted: %s", s->host,
 	    X509_verify_cert_error_string(why));
-	error_class_set(err, ERROR_HOLD, PROBE_SECONDS);
+	error_class_set(err, ERROR_HOLD, SMTP_PROBE_SECONDS);
 	switch (why) {
 	case X509_V_ERR_HOSTNAME_MISMATCH:
 	case X509_V_ERR_IP_ADDRESS_MISMATCH:
@@ -433,7 +433,7 @@ fail_handshake(struct stream *s, int result, const struct stream_trust *trust,
 	    reason == SSL_R_TLSV1_ALERT_PROTOCOL_VERSION) {
 		error_set(err, EX_CONFIG, "5.7.4",
 		    "'%s' does not speak TLS 1.2 or newer", s->host);
-		error_class_set(err, ERROR_HOLD, PROBE_SECONDS);
+		error_class_set(err, ERROR_HOLD, SMTP_PROBE_SECONDS);
 		return error_hint(err,
 		    "check 'host' in outpost.conf; smtp-legacy hosts are of "
 		    "no use here");

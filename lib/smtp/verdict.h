@@ -21,6 +21,10 @@
 
 struct smtp_reply;
 
+/* A hold that no reply asked for, but what we found (no STARTTLS, a bad
+ * certificate), is probed after so long. */
+#define SMTP_PROBE_SECONDS	900u
+
 /* What a reply answers; may be or-ed in a row. */
 enum smtp_stage {
 	SMTP_STAGE_ANY = 0,		/* not known: no row for a stage

@@ -377,7 +377,7 @@ no_answer_to_the_content_is_uncertain(void **state)
 	    smtp_client_send(t.client, &t.envelope, &t.content, &err), -1);
 	assert_true(err.uncertain);
 	assert_int_equal(err.class, ERROR_RETRY);
-	assert_int_equal(err.retry_after, CLIENT_UNCERTAIN_RETRY);
+	assert_int_equal(err.retry_after, SESSION_UNCERTAIN_SECONDS);
 	assert_int_equal(t.envelope.recipients[0].state, RECIPIENT_PENDING);
 	assert_true(t.envelope.recipients[0].error->uncertain);
 	assert_false(smtp_client_usable(t.client));
