@@ -32,18 +32,6 @@ store_sign_in_release(struct store_sign_in *sign_in)
 	store_sign_in_init(sign_in);
 }
 
-/* A file beside the sign-in. No mailbox's file name has a '=' in it. */
-static char *
-path_beside(const struct config *config, const struct account *account,
-    const char *what)
-{
-	char *path = token_path(config, FOLDER, account);
-	char *beside = xasprintf("%s=%s", path, what);
-
-	free(path);
-	return beside;
-}
-
 static int
 hint_writable(struct error *err)
 {
@@ -69,7 +57,7 @@ int
 store_lock(const struct config *config, const struct account *account,
     double deadline, struct error *err)
 {
-	char *path = path_beside(config, account, "lock");
+	char *path = token_path_beside(config, FOLDER, account, "lock");
 	int fd = -1;
 
 	if (make_folder(config, err) == 0 &&
@@ -280,7 +268,7 @@ store_failure_read(const struct config *config, const struct account *account,
     const char *credential, long long since, long long now,
     struct error *failure)
 {
-	char *path = path_beside(config, account, "failed");
+	char *path = token_path_beside(config, FOLDER, account, "failed");
 	const char *stored;
 	struct error read;
 	struct record r;
@@ -316,7 +304,7 @@ void
 store_failure_write(const struct config *config, const struct account *account,
     const char *credential, long long at, const struct error *failure)
 {
-	char *path = path_beside(config, account, "failed");
+	char *path = token_path_beside(config, FOLDER, account, "failed");
 	struct buf text;
 
 	buf_init(&text, FILE_SIZE_MAX);
@@ -333,7 +321,7 @@ store_failure_write(const struct config *config, const struct account *account,
 void
 store_failure_clear(const struct config *config, const struct account *account)
 {
-	char *path = path_beside(config, account, "failed");
+	char *path = token_path_beside(config, FOLDER, account, "failed");
 
 	token_sweep(path);
 	(void)unlink(path);

@@ -24,16 +24,6 @@ static const struct {
 };
 #define LESSONS (sizeof(lessons) / sizeof(lessons[0]))
 
-static char *
-make_path(const struct config *config, const struct account *account)
-{
-	char *file = token_path(config, FOLDER, account);
-	char *path = xasprintf("%s=learned", file);
-
-	free(file);
-	return path;
-}
-
 /* An empty record where there is none that can be read. */
 static void
 load(struct record *record, const char *path)
@@ -84,7 +74,7 @@ bool
 learned_knows(const struct config *config, const struct account *account,
     enum lesson lesson, const char *about, time_t now)
 {
-	char *path = make_path(config, account);
+	char *path = token_path_beside(config, FOLDER, account, "learned");
 	struct record record;
 	bool known = false;
 
@@ -131,7 +121,8 @@ int
 learned_note(const struct config *config, const struct account *account,
     enum lesson lesson, const char *about, time_t now, struct error *err)
 {
-	char *path = make_path(config, account), *value;
+	char *path = token_path_beside(config, FOLDER, account, "learned");
+	char *value;
 	struct record record;
 	struct buf text;
 	int result;

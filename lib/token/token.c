@@ -78,6 +78,17 @@ token_path(const struct config *config, const char *folder,
 	return buf_steal(&path);
 }
 
+char *
+token_path_beside(const struct config *config, const char *folder,
+    const struct account *account, const char *what)
+{
+	char *path = token_path(config, folder, account);
+	char *beside = xasprintf("%s=%s", path, what);
+
+	free(path);
+	return beside;
+}
+
 /* All that decides what a token is good for. A field's end is marked, so that
  * two fields cannot trade characters. */
 static void

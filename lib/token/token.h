@@ -90,5 +90,9 @@ int	token_parse_answer(struct token *, const char *text, size_t len,
  * lower case with everything outside [a-z0-9.@_+-] as %XX. To be freed. */
 char	*token_path(const struct config *, const char *folder,
 	    const struct account *);
+/* Another file of the account there, "…=what", which no other account's file
+ * is called. To be freed. */
+char	*token_path_beside(const struct config *, const char *folder,
+	    const struct account *, const char *what);
 
 #endif
