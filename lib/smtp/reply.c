@@ -206,7 +206,7 @@ take_trailer(struct smtp_reply *r, const char *inside, size_t len)
 static void
 split_trailer(struct smtp_reply *r)
 {
-	size_t open = r->text.len;
+	size_t open;
 
 	while (r->text.len > 0 && r->text.data[r->text.len - 1] == ' ')
 		(void)buf_splice(&r->text, r->text.len - 1, 1, NULL, 0);

@@ -44,7 +44,7 @@ stream_library_init(void)
 static void
 take_address(struct stream *s)
 {
-	struct sockaddr_storage peer;
+	struct sockaddr_storage peer = { .ss_family = AF_UNSPEC };
 	socklen_t len = sizeof(peer);
 
 	if (getpeername(s->fd, (struct sockaddr *)&peer, &len) == -1)

@@ -501,7 +501,7 @@ handoff_receive(int fd, struct envelope *envelope, struct buf *header,
 	};
 	struct buf payload;
 	int got, taken = -1;
-	char type;
+	char type = 0;
 
 	buf_init(&payload, HANDOFF_PAYLOAD_MAX);
 	buf_init(&r.envelope_text, HANDOFF_ENVELOPE_MAX);
