@@ -276,6 +276,37 @@ frames_that_are_none_are_refused(void **state)
 }
 
 static void
+an_envelope_that_lacks_something_or_is_done_already_is_refused(void **state)
+{
+	static const char *const fields[] = {
+		"sender: a@contoso.com\nrecipient: b@example.org\n",
+		"account: a@contoso.com\nrecipient: b@example.org\n",
+		"account: a@contoso.com\nsender: a@contoso.com\n",
+		"account: a@contoso.com\nsender: a@contoso.com\n"
+		"recipient: b@example.org\nstate: sent\n",
+		"account: a@contoso.com\nsender: a@contoso.com\n"
+		"recipient: b@example.org\nerror: 75 retry 0 no 4.4.1 why\n",
+	};
+	struct received r;
+	struct buf wire;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		buf_init(&wire, BODY_MAX);
+		(void)buf_add(&wire, "E\0\0\0", 4);
+		(void)buf_addf(&wire, "%coutpost-envelope 1\n%s",
+		    (char)(19 + strlen(fields[i])), fields[i]);
+		(void)buf_add(&wire, "B\0\0\0\1x", 6);
+		received_init(&r);
+		assert_int_equal(receive(&r, wire.data, wire.len), -1);
+		assert_int_equal(r.err.exit_code, EX_SOFTWARE);
+		assert_int_equal(r.envelopes, 0);
+		received_release(&r);
+		buf_release(&wire);
+	}
+}
+
+static void
 a_count_that_does_not_fit_the_body_is_refused(void **state)
 {
 	struct received r;
@@ -569,6 +600,8 @@ main(void)
 		cmocka_unit_test(cut_anywhere_it_is_no_message),
 		cmocka_unit_test(a_refused_envelope_ends_it_before_the_body),
 		cmocka_unit_test(frames_that_are_none_are_refused),
+		cmocka_unit_test(
+		    an_envelope_that_lacks_something_or_is_done_already_is_refused),
 		cmocka_unit_test(a_count_that_does_not_fit_the_body_is_refused),
 		cmocka_unit_test(
 		    an_envelope_that_lacks_something_or_has_a_verdict_is_refused),
