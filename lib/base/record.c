@@ -213,7 +213,7 @@ record_get_error(const struct record *r, struct error *out)
 
 	if (class == NULL || error_class_parse(class, &parsed) == -1 ||
 	    record_get_number(r, "exit", 0, 255, &exit_code) == -1 ||
-	    text == NULL || (exit_code == 0 && parsed != ERROR_NONE))
+	    text == NULL || (parsed == ERROR_NONE) != (exit_code == 0))
 		return -1;
 	(void)record_get_number(r, "retry_after", 0, UINT_MAX, &retry_after);
 	(void)record_get_number(r, "uncertain", 0, 1, &uncertain);
