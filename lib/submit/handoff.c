@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <spawn.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <sysexits.h>
@@ -14,6 +13,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/record.h"
+#include "base/spawn.h"
 #include "base/xalloc.h"
 #include "mail/envelope.h"
 
@@ -32,8 +32,6 @@ enum frame_type {
 	FRAME_NOTE = 'N',
 	FRAME_RESULT = 'R',
 };
-
-extern char **environ;
 
 /* Larger pipes mean fewer changes between the two processes. */
 #define PIPE_SIZE (1024 * 1024)
@@ -114,17 +112,18 @@ cut:
 
 /* argv for submit. */
 static void
-fill_arguments(char *argv[6], char *path, const char *config_path, bool verbose)
+fill_arguments(const char *argv[6], const char *path, const char *config_path,
+    bool verbose)
 {
 	size_t n = 0;
 
 	argv[n++] = path;
 	if (config_path != NULL) {
-		argv[n++] = (char *)(uintptr_t) "-C";
-		argv[n++] = (char *)(uintptr_t)config_path;
+		argv[n++] = "-C";
+		argv[n++] = config_path;
 	}
 	if (verbose)
-		argv[n++] = (char *)(uintptr_t) "-v";
+		argv[n++] = "-v";
 	argv[n] = NULL;
 }
 
@@ -132,9 +131,9 @@ int
 handoff_start(struct handoff *h, const char *libexec, const char *config_path,
     bool verbose, struct error *err)
 {
-	char *path = xasprintf("%s/submit", libexec), *argv[6];
+	char *path = xasprintf("%s/submit", libexec);
 	int to[2] = { -1, -1 }, from[2] = { -1, -1 }, why;
-	posix_spawn_file_actions_t actions;
+	const char *argv[6];
 
 	*h = (struct handoff){ .child = -1, .to = -1, .from = -1 };
 	if (pipe2(to, O_CLOEXEC) == -1 || pipe2(from, O_CLOEXEC) == -1) {
@@ -144,11 +143,7 @@ handoff_start(struct handoff *h, const char *libexec, const char *config_path,
 	}
 	(void)fcntl(to[1], F_SETPIPE_SZ, PIPE_SIZE);
 	fill_arguments(argv, path, config_path, verbose);
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_adddup2(&actions, to[0], STDIN_FILENO);
-	posix_spawn_file_actions_adddup2(&actions, from[1], STDOUT_FILENO);
-	why = posix_spawn(&h->child, path, &actions, NULL, argv, environ);
-	posix_spawn_file_actions_destroy(&actions);
+	why = spawn_program(&h->child, path, argv, to[0], from[1]);
 	if (why != 0) {
 		bool busy = why == EAGAIN || why == ENOMEM;
 

@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdint.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -17,6 +16,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/record.h"
+#include "base/spawn.h"
 #include "base/startup.h"
 #include "base/xalloc.h"
 
@@ -384,18 +384,12 @@ command_init(struct command *c, const char *libexec, const char *name,
 static int
 start_program(const struct command *c, pid_t *pid, int *out, struct error *err)
 {
-	posix_spawn_file_actions_t actions;
 	int pipes[2], why;
 
 	if (pipe2(pipes, O_CLOEXEC) == -1)
 		return error_set(err, EX_TEMPFAIL, "4.3.0",
 		    "cannot make a pipe: %s", strerror(errno));
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-	posix_spawn_file_actions_adddup2(&actions, pipes[1], 1);
-	why = posix_spawn(pid, c->path, &actions, NULL,
-	    (char *const *)(uintptr_t)c->argv, environ);
-	posix_spawn_file_actions_destroy(&actions);
+	why = spawn_program(pid, c->path, c->argv, -1, pipes[1]);
 	close(pipes[1]);
 	if (why != 0) {
 		close(pipes[0]);
