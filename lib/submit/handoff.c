@@ -98,6 +98,8 @@ read_frame(int fd, char *type, struct buf *payload, struct error *err)
 	    (room = buf_room(payload, len)) == NULL)
 		return error_set(err, EX_SOFTWARE, "5.3.0",
 		    "a frame of %zu bytes on the pipe", len);
+	/* What an earlier frame left there is no part of an empty one. */
+	*room = '\0';
 	for (have = 0; have < len; have += (size_t)n) {
 		n = file_read_some(fd, room + have, len - have);
 		if (n <= 0)

@@ -400,6 +400,7 @@ answer(const struct error *result, bool with_lines, struct lines *lines,
 	if (with_lines) {
 		assert_int_equal(handoff_trace(ends[1], "S: 220 hello"), 0);
 		handoff_note(ends[1], "<b@x> was refused");
+		handoff_note(ends[1], "");
 	}
 	if (result != NULL)
 		handoff_answer(ends[1], result);
@@ -419,7 +420,7 @@ lines_and_the_result_come_back(void **state)
 	error_clear(&sent);
 	assert_int_equal(answer(&sent, true, &lines, &err), 0);
 	assert_string_equal(
-	    lines.text.data, "T S: 220 hello\nN <b@x> was refused\n");
+	    lines.text.data, "T S: 220 hello\nN <b@x> was refused\nN \n");
 	error_set(&failed, EX_TEMPFAIL, "4.4.1", "cannot connect");
 	error_hint(&failed, "wait");
 	failed.retry_after = 60;
