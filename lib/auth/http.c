@@ -141,6 +141,9 @@ static void
 set_rules(CURL *curl, const struct http_options *options)
 {
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+	/* Else a name service that hangs would outlast every deadline:
+	 * libcurl waits for the thread that asks it. */
+	curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L);
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https");
 	curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(curl, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);

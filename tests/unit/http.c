@@ -3,11 +3,36 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
+
+#include <dlfcn.h>
+#include <netdb.h>
+#include <semaphore.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "auth/http.h"
 #include "base/error.h"
 #include "base/file.h"
+
+typedef int lookup(
+    const char *, const char *, const struct addrinfo *, struct addrinfo **);
+
+static sem_t answered; /* a name service that hangs is let go */
+
+/* The C library's, but for names that never get an answer. */
+int
+getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
+    struct addrinfo **out)
+{
+	lookup *real;
+
+	if (name != NULL && strcmp(name, "hangs.example") == 0) {
+		(void)sem_wait(&answered);
+		return EAI_AGAIN;
+	}
+	*(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+	return real(name, service, hints, out);
+}
 
 static void
 form_is_encoded(void **state)
@@ -121,6 +146,25 @@ passed_deadline_ends_at_once(void **state)
 	http_form_release(&form);
 }
 
+static void
+a_name_service_that_hangs_does_not_outlast_the_deadline(void **state)
+{
+	struct http_form form;
+	struct error err;
+
+	(void)state;
+	assert_int_equal(sem_init(&answered, 0, 0), 0);
+	http_form_init(&form);
+	(void)alarm(30);
+	assert_int_equal(
+	    -1, post("https://hangs.example/token", &form, 1, &err));
+	(void)alarm(0);
+	assert_int_equal(err.exit_code, EX_TEMPFAIL);
+	assert_non_null(strstr(err.text, "hangs.example"));
+	http_form_release(&form);
+	assert_int_equal(sem_post(&answered), 0);
+}
+
 int
 main(void)
 {
@@ -131,6 +175,8 @@ main(void)
 		cmocka_unit_test(closed_port_is_temporary),
 		cmocka_unit_test(form_over_its_cap_is_not_sent),
 		cmocka_unit_test(passed_deadline_ends_at_once),
+		cmocka_unit_test(
+		    a_name_service_that_hangs_does_not_outlast_the_deadline),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
