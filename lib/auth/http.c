@@ -122,29 +122,37 @@ take_body(char *bytes, size_t size, size_t count, void *data)
 	return size * count;
 }
 
+/* libcurl copies a text, for which there may be no memory. */
+static int
+set_text(CURL *curl, CURLoption option, const char *text)
+{
+	return curl_easy_setopt(curl, option, text) == CURLE_OK ? 0 : -1;
+}
+
 /* The given store and no other: unset, libcurl would read the bundle that it
  * was built with as well. */
-static void
+static int
 set_trust(CURL *curl, const struct http_options *options)
 {
 	const char *dir = options->ca_dir, *file = options->ca_file;
 
 	if (dir == NULL && file == NULL)
-		return;
-	curl_easy_setopt(curl, CURLOPT_CAPATH, dir);
-	curl_easy_setopt(curl, CURLOPT_CAINFO, file);
-	curl_easy_setopt(curl, CURLOPT_PROXY_CAPATH, dir);
-	curl_easy_setopt(curl, CURLOPT_PROXY_CAINFO, file);
+		return 0;
+	if (set_text(curl, CURLOPT_CAPATH, dir) == -1 ||
+	    set_text(curl, CURLOPT_CAINFO, file) == -1 ||
+	    set_text(curl, CURLOPT_PROXY_CAPATH, dir) == -1)
+		return -1;
+	return set_text(curl, CURLOPT_PROXY_CAINFO, file);
 }
 
-static void
+/* -1 where a rule cannot be set: a request without it must not go out. */
+static int
 set_rules(CURL *curl, const struct http_options *options)
 {
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	/* Else a name service that hangs would outlast every deadline:
 	 * libcurl waits for the thread that asks it. */
 	curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L);
-	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https");
 	curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(curl, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
 	curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
@@ -154,10 +162,13 @@ set_rules(CURL *curl, const struct http_options *options)
 	curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L);
 	curl_easy_setopt(curl, CURLOPT_PROXY_SSL_VERIFYPEER, 1L);
 	curl_easy_setopt(curl, CURLOPT_PROXY_SSL_VERIFYHOST, 2L);
-	curl_easy_setopt(curl, CURLOPT_USERAGENT, "Outpost/" OUTPOST_VERSION);
-	set_trust(curl, options);
-	if (options->proxy != NULL && *options->proxy != '\0')
-		curl_easy_setopt(curl, CURLOPT_PROXY, options->proxy);
+	if (set_text(curl, CURLOPT_PROTOCOLS_STR, "https") == -1 ||
+	    set_text(curl, CURLOPT_USERAGENT, "Outpost/" OUTPOST_VERSION) == -1)
+		return -1;
+	if (options->proxy != NULL && *options->proxy != '\0' &&
+	    set_text(curl, CURLOPT_PROXY, options->proxy) == -1)
+		return -1;
+	return set_trust(curl, options);
 }
 
 static int
@@ -205,6 +216,13 @@ foreign(const char *host, const char *what, struct error *err)
 	    "a proxy, captive portal or firewall may answer in its place; see "
 	    "what a browser on this machine gets from https://%s/",
 	    host);
+}
+
+static int
+no_memory(struct error *err)
+{
+	return error_set(
+	    err, EX_TEMPFAIL, "4.3.0", "libcurl cannot be set up: no memory?");
 }
 
 /* libcurl's sentences name hosts and certificates, nothing that was sent; but
@@ -292,8 +310,7 @@ http_post(struct http *http, const char *url, const struct http_form *form,
 
 	http_host(host, url);
 	if (curl == NULL)
-		return error_set(
-		    err, EX_SOFTWARE, "4.3.0", "libcurl cannot be started");
+		return no_memory(err);
 	if (strncasecmp(url, "https://", 8) != 0)
 		return bad_settings(host, "authority is not https", err);
 	if (is_missing(http->options.ca_dir))
@@ -305,8 +322,9 @@ http_post(struct http *http, const char *url, const struct http_form *form,
 		    HTTP_FORM_MAX);
 	http_response_release(response);
 	curl_easy_reset(curl);
-	set_rules(curl, &http->options);
-	curl_easy_setopt(curl, CURLOPT_URL, url);
+	if (set_rules(curl, &http->options) == -1 ||
+	    set_text(curl, CURLOPT_URL, url) == -1)
+		return no_memory(err);
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, http->headers);
 	curl_easy_setopt(curl, CURLOPT_POSTFIELDS, form->body.data);
 	curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)form->body.len);
