@@ -224,6 +224,7 @@ startup_user(struct startup *who)
 	};
 	open_standard_descriptors();
 	set_handler(SIGPIPE, SIG_IGN);
+	set_handler(SIGXFSZ, SIG_IGN);
 	set_handler(SIGCHLD, SIG_DFL);
 }
 

@@ -38,7 +38,8 @@ struct startup {
 /* Hygiene for a program with rights. EX_TEMPFAIL. */
 int	startup_service(struct startup *, struct error *);
 /* Hygiene for a program that has its caller's rights and no others:
- * descriptors 0 to 2 are open, SIGPIPE is ignored, SIGCHLD is not. */
+ * descriptors 0 to 2 are open, SIGPIPE and SIGXFSZ are ignored, SIGCHLD is
+ * not. */
 void	startup_user(struct startup *);
 
 /* Before secrets are read, set-id or not, and after the last change of ids:

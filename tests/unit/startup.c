@@ -749,6 +749,7 @@ start_as_user(void)
 	close_standard();
 	signal(SIGCHLD, SIG_IGN);
 	signal(SIGPIPE, SIG_DFL);
+	signal(SIGXFSZ, SIG_DFL);
 	setenv("KEPT", "yes", 1);
 	startup_user(&who);
 	if (stat("/dev/null", &null) == -1)
@@ -759,7 +760,8 @@ start_as_user(void)
 	if (write(2, "x", 1) != 1)
 		return 3;
 	if (signal(SIGCHLD, SIG_DFL) != SIG_DFL ||
-	    signal(SIGPIPE, SIG_DFL) != SIG_IGN)
+	    signal(SIGPIPE, SIG_DFL) != SIG_IGN ||
+	    signal(SIGXFSZ, SIG_DFL) != SIG_IGN)
 		return 4;
 	if (who.caller != getuid() || who.caller_group != getgid() ||
 	    who.service || who.set_id_ignored)
