@@ -18,7 +18,8 @@ in_group(const char *user, const char *group_name)
 	const struct group *group = getgrnam(group_name);
 	const struct passwd *entry;
 	gid_t *groups, wanted, primary;
-	int count = 64, found = 0;
+	int count = 64, room = count;
+	bool found = false;
 
 	if (group == NULL)
 		return false;
@@ -27,10 +28,16 @@ in_group(const char *user, const char *group_name)
 		return false;
 	primary = entry->pw_gid;
 	groups = xcalloc((size_t)count, sizeof(*groups));
-	while (getgrouplist(user, primary, groups, &count) == -1 &&
-	       count <= GROUPS_MAX)
-		groups = xreallocarray(groups, (size_t)count, sizeof(*groups));
-	for (int i = 0; i < count && count <= GROUPS_MAX && !found; i++)
+	while (getgrouplist(user, primary, groups, &count) == -1) {
+		/* It fails without need of room too, as without memory. */
+		if (count <= room || count > GROUPS_MAX) {
+			count = 0;
+			break;
+		}
+		room = count;
+		groups = xreallocarray(groups, (size_t)room, sizeof(*groups));
+	}
+	for (int i = 0; i < count && !found; i++)
 		found = groups[i] == wanted;
 	free(groups);
 	return found;

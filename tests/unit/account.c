@@ -4,8 +4,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <dlfcn.h>
 #include <grp.h>
 #include <pwd.h>
+#include <stdbool.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -13,6 +15,22 @@
 #include "base/error.h"
 
 #define KEYS "tenant = t\nclient_id = c\n"
+
+typedef int grouplist(const char *, gid_t, gid_t *, int *);
+
+static bool no_memory;
+
+/* The C library's, until it is to find no memory. */
+int
+getgrouplist(const char *user, gid_t group, gid_t *groups, int *count)
+{
+	grouplist *real;
+
+	if (no_memory)
+		return -1;
+	*(void **)&real = dlsym(RTLD_NEXT, "getgrouplist");
+	return real(user, group, groups, count);
+}
 
 /* Three accounts, none of them the default. */
 static const char three[] =
@@ -346,6 +364,24 @@ primary_groups_count(void **state)
 }
 
 static void
+groups_that_cannot_be_read_permit_nothing(void **state)
+{
+	const struct passwd *games = getpwnam("games");
+	const struct group *group = NULL;
+	char users[200];
+
+	(void)state;
+	if (games == NULL || (group = getgrgid(games->pw_gid)) == NULL)
+		skip();
+	(void)snprintf(users, sizeof(users), "@%s", group->gr_name);
+	no_memory = true;
+	(void)alarm(10);
+	permits(users, "games", false);
+	(void)alarm(0);
+	no_memory = false;
+}
+
+static void
 other_groups_count(void **state)
 {
 	char user[100], group[100], users[200];
@@ -450,6 +486,7 @@ main(void)
 		    unlisted_users_have_the_default_account_of_a_system),
 		cmocka_unit_test(token_users_alone_and_root_have_the_token),
 		cmocka_unit_test(primary_groups_count),
+		cmocka_unit_test(groups_that_cannot_be_read_permit_nothing),
 		cmocka_unit_test(other_groups_count),
 		cmocka_unit_test(service_checks_right_and_sender_again),
 		cmocka_unit_test(whatever_is_chosen_is_authorised),
