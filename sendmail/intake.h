@@ -13,13 +13,15 @@
 struct error;
 
 /* Read all of it into 'content', whose callbacks and flags are set. EX_IOERR
- * when reading fails, and what the callbacks say. */
+ * when reading fails, and what the callbacks say: then too the message has
+ * been taken to its end, as intake_drain() takes it. */
 int	intake_read(int fd, struct content *, struct error *);
 
-/* After a failure: take what the caller still writes, so that it is not
- * killed by SIGPIPE before it can see why; at most INTAKE_DRAIN_MAX bytes
- * and not from a terminal. */
+/* After a failure before that: take what the caller still writes, so that it
+ * is not killed by SIGPIPE before it can see why; at most INTAKE_DRAIN_MAX
+ * bytes and not from a terminal. Without 'ignore_dots' a lone dot is the end,
+ * since a caller that wrote one may wait for us now. */
 #define INTAKE_DRAIN_MAX	(256ull * 1024 * 1024)
-void	intake_drain(int fd);
+void	intake_drain(int fd, bool ignore_dots);
 
 #endif

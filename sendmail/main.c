@@ -32,6 +32,7 @@ struct run {
 	char *config_path;
 	struct message message;
 	struct handoff handoff;
+	bool input_taken; /* standard input has been read to its end */
 };
 
 static void
@@ -162,6 +163,7 @@ send_message(struct run *r, struct error *err)
 	content.begin = on_header;
 	content.ignore_dots = r->options.ignore_dots;
 	content.lines = CONTENT_KEEP;
+	r->input_taken = true;
 	if (intake_read(STDIN_FILENO, &content, err) == 0 &&
 	    complete_message(r, &content, err) == 0)
 		result = handoff_result(&r->handoff, on_line, NULL, err);
@@ -242,8 +244,8 @@ main(int argc, char **argv)
 	config_init(&r.config);
 	message_init(&r.message, NULL, NULL, NULL);
 	if (run(&r, argc, argv, &err) == -1) {
-		if (err.exit_code != EX_USAGE)
-			intake_drain(STDIN_FILENO);
+		if (err.exit_code != EX_USAGE && !r.input_taken)
+			intake_drain(STDIN_FILENO, r.options.ignore_dots);
 		report(&err);
 		exit_code = err.exit_code;
 	}

@@ -1,5 +1,6 @@
 """What the end-to-end tests share: the programs, run as a user would."""
 import os
+import shlex
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("OUTPOST_BUILD", ROOT / "build")).resolve()
 SANITIZED = BUILD.name == "san"
+# What the programs are run under (tests/memcheck); all is slower then.
+UNDER = shlex.split(os.environ.get("OUTPOST_UNDER", ""))
+SLOWER = 10 if UNDER else 1
 
 APP = "5c1f7a3e-9d42-4d0b-8a77-0e6b1c2d3f40"
 SECRET = "Zx8~confidential.secret_value"
@@ -84,10 +88,10 @@ class Outpost:
     def run(self, program, *args, input=b"", env=None, timeout=60, **more):
         if isinstance(input, str):
             input = input.encode()
-        done = subprocess.run([str(BUILD / program), *map(str, args)],
+        done = subprocess.run([*UNDER, str(BUILD / program), *map(str, args)],
                               input=input, capture_output=True,
                               env=self.environment(**(env or {})),
-                              timeout=timeout, **more)
+                              timeout=timeout * SLOWER, **more)
         return Result(done.returncode, done.stdout.decode(errors="replace"),
                       done.stderr.decode(errors="replace"))
 
@@ -95,7 +99,8 @@ class Outpost:
         return self.run("sendmail", *args, input=input, **more)
 
     def start(self, program, *args, **more):
-        return subprocess.Popen([str(BUILD / program), *map(str, args)],
+        return subprocess.Popen([*UNDER, str(BUILD / program),
+                                 *map(str, args)],
                                 env=self.environment(),
                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, **more)

@@ -1,13 +1,15 @@
 """What arrives of what was written: envelope, header, body."""
 import os
 import re
+import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
 
-from support import (ACCOUNT, APP, CONFIG, DATAERR, NOPERM, NOUSER, OK, SECRET,
-                     TEMPFAIL, USAGE, canonical)
+from support import (ACCOUNT, APP, BUILD, CONFIG, DATAERR, NOPERM, NOUSER, OK,
+                     SECRET, TEMPFAIL, UNDER, USAGE, canonical)
 
 SIMPLE = "To: a@example.org\nSubject: hello\n\nBody\n"
 
@@ -234,6 +236,34 @@ def test_a_lone_dot_ends_the_message_only_without_i(outpost):
     assert outpost.send(text).body == b"before\r\n"
     assert outpost.send(text, "-i").body == b"before\r\n.\r\nafter\r\n"
     assert outpost.send(text, "-oi").body == b"before\r\n.\r\nafter\r\n"
+
+
+@pytest.mark.parametrize("text, broken, code", [
+    ("To: a@example.org\n\nbody\n", {"client_id": ""}, CONFIG),
+    ("To: a b\n\nbody\n", {}, DATAERR),
+    ("To: a@example.org\n\nbody\n", {"host": "127.0.0.1", "port": 1},
+     TEMPFAIL),
+])
+def test_who_ends_by_a_dot_and_waits_gets_every_failure(outpost, text, broken,
+                                                        code):
+    process = outpost.set(**broken).start("sendmail", "-t")
+    process.stdin.write(text.encode() + b".\n")
+    process.stdin.flush()                   # and stays open
+    assert process.wait(60) == code
+
+
+def test_input_that_does_not_wait_is_waited_for(outpost, office):
+    """O_NONBLOCK is left on a pipe by a caller that runs an event loop."""
+    read, write = os.pipe()
+    os.set_blocking(read, False)
+    process = subprocess.Popen([*UNDER, str(BUILD / "sendmail"), "-t"],
+                               stdin=read, env=outpost.environment())
+    for piece in ("To: a@example.org\n", "Subject: hello\n\n", "Body\n"):
+        time.sleep(0.3)
+        os.write(write, piece.encode())
+    os.close(write)
+    assert process.wait(60) == OK
+    assert office.messages[0].body == b"Body\r\n"
 
 
 def test_8bit_text_is_declared(outpost):
