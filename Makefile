@@ -120,8 +120,9 @@ bench:
 	@tests/need build bench
 	@$(MAKE) --no-print-directory -s all
 	/usr/bin/python3 tests/bench/send.py $B
-check: all
-	@tests/need check
+check:
+	@tests/need build test check
+	@$(MAKE) --no-print-directory all units
 	tests/check
 
 # A target of clang's fuzzer, to be run by hand:

@@ -525,6 +525,9 @@ a_program_that_is_not_there_is_named(void **state)
 	struct error err;
 
 	(void)state;
+	/* valgrind's fork for vfork keeps the child's failure from us. */
+	if (getenv("OUTPOST_MEMCHECK") != NULL)
+		skip();
 	assert_int_equal(
 	    handoff_start(&h, "/nonexistent", NULL, false, &err), -1);
 	assert_int_equal(err.exit_code, EX_CONFIG);

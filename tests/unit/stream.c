@@ -242,6 +242,7 @@ serve(int fd, void *arg)
 	snprintf(answer, sizeof(answer), "%lu %lu", count, sum);
 	SSL_write(tls, answer, (int)strlen(answer));
 	SSL_shutdown(tls);
+	SSL_free(tls);
 }
 
 /* A handshake with a service; the stream in *out when it works. */

@@ -411,6 +411,9 @@ missing_program_is_a_matter_of_installation(void **state)
 	struct error err;
 
 	(void)state;
+	/* valgrind's fork for vfork keeps the child's failure from us. */
+	if (getenv("OUTPOST_MEMCHECK") != NULL)
+		skip();
 	token_init(&token);
 	assert_int_equal(-1, token_get(&token, &config, &account,
 				 "/nonexistent", NULL, file_now() + 5, &err));
