@@ -74,8 +74,10 @@ run(int argc, char **argv, struct error *err)
 		    config.queue_dir, count);
 		error_hint(err, "install that version again, and flush its "
 				"queue before it is replaced");
-	} else if (result == 0)
-		(void)puts("Mail queue is empty");
+	} else if (result == 0 && (puts("Mail queue is empty") == EOF ||
+				      fflush(stdout) == EOF))
+		result = error_set(err, EX_IOERR, "4.3.0",
+		    "cannot write the output: %s", strerror(errno));
 	config_release(&config);
 	free(path);
 	return result;

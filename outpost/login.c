@@ -49,8 +49,10 @@ check_account(const struct account *account, struct error *err)
 	    account->mailbox);
 }
 
-static void
-show_code(const struct login *l)
+/* Nobody can enter a code that is not seen: then there is nothing to wait
+ * for. */
+static int
+show_code(const struct login *l, struct error *err)
 {
 	printf("To sign in %s, with a browser on any machine:\n\n"
 	       "  open   %s\n"
@@ -59,7 +61,7 @@ show_code(const struct login *l)
 	       "The code is good for %lld minutes; Ctrl-C gives up.\n",
 	    l->account->mailbox, l->device.uri, l->device.user_code,
 	    l->account->mailbox, (l->device.expires_in + 59) / 60);
-	(void)fflush(stdout);
+	return outpost_flush(err);
 }
 
 /* One line that is written over; for a person, so on a terminal only. */
@@ -148,10 +150,10 @@ sign_in(struct login *l, struct error *err)
 	int result;
 	time_t now;
 
-	if (oauth_device_start(
-		&l->oauth, file_now() + REQUEST_SECONDS, &l->device, err) == -1)
+	if (oauth_device_start(&l->oauth, file_now() + REQUEST_SECONDS,
+		&l->device, err) == -1 ||
+	    show_code(l, err) == -1)
 		return -1;
-	show_code(l);
 	result = wait_for_person(l, err);
 	show_done();
 	if (result == -1)

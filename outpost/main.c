@@ -285,6 +285,16 @@ run(struct outpost *o, int argc, char **argv, struct error *err)
 	return command->run(o, argc - first, argv + first, err);
 }
 
+int
+outpost_flush(struct error *err)
+{
+	errno = 0;
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return 0;
+	return error_set(err, EX_IOERR, "4.3.0", "cannot write the output%s%s",
+	    errno != 0 ? ": " : "", errno != 0 ? strerror(errno) : "");
+}
+
 static int
 report(const struct error *err)
 {
@@ -310,11 +320,8 @@ main(int argc, char **argv)
 	config_init(&o.config);
 	if (run(&o, argc, argv, &err) == -1)
 		code = report(&err);
-	if (fflush(stdout) != 0 && code == 0) {
-		error_set(&err, EX_IOERR, "4.3.0",
-		    "cannot write the output: %s", strerror(errno));
+	if (code == 0 && outpost_flush(&err) == -1)
 		code = report(&err);
-	}
 	config_release(&o.config);
 	free(o.libexec);
 	return code;

@@ -36,5 +36,7 @@ int	outpost_argument(int argc, char **argv, int first, const char **out,
 /* Before secrets are touched: root becomes the user whose they are, others
  * must be that user; and nobody can look into the process any more. */
 int	outpost_take_secrets(const struct outpost *, struct error *);
+/* See standard output written: EX_IOERR when any of it was not. */
+int	outpost_flush(struct error *);
 
 #endif

@@ -598,9 +598,21 @@ def test_missing_token_program_is_told(outpost):
     assert result.code == CONFIG and "/nonexistent/token" in result.err
 
 
-def test_output_that_cannot_be_written_is_an_error(outpost):
+@pytest.mark.parametrize("command", [["outpost", "token"],
+                                     ["outpost", "version"], ["mailq"]])
+def test_output_that_cannot_be_written_is_an_error(outpost, command):
     with open("/dev/full", "wb") as full:
         done = subprocess.run(
-            [str(BUILD / "outpost"), "token"], stdout=full,
+            [str(BUILD / command[0]), *command[1:]], stdout=full,
             stderr=subprocess.PIPE, env=outpost.environment(), check=False)
     assert done.returncode == 74
+    assert b"cannot write the output" in done.stderr
+
+
+def test_code_that_nobody_sees_is_not_waited_for(person, office):
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [str(BUILD / "outpost"), "login"], stdout=full,
+            stderr=subprocess.PIPE, env=person.environment(), check=False)
+    assert done.returncode == 74
+    assert office.token_requests == []
