@@ -154,6 +154,14 @@ machine_hang_up_by_reply(struct smtp_session *s, enum smtp_stage stage)
 	return machine_hang_up(s, &verdict);
 }
 
+static void
+hint_server(struct error *why)
+{
+	error_hint(why,
+	    "check 'host' and 'port' in outpost.conf, and whether a proxy or "
+	    "firewall answers in the server's place");
+}
+
 enum state
 machine_hang_up_by_nonsense(struct smtp_session *s)
 {
@@ -162,6 +170,7 @@ machine_hang_up_by_nonsense(struct smtp_session *s)
 	error_set(&why, EX_TEMPFAIL, "4.5.0",
 	    "the server answered %s with %d, which makes no sense there",
 	    steps[s->answered].name, s->reply.code);
+	hint_server(&why);
 	return machine_hang_up(s, &why);
 }
 
@@ -290,11 +299,13 @@ take_unexpected(struct smtp_session *s)
 		    "server, proxies and mail filters first");
 	} else if (s->reply.whole && s->reply.code >= 400)
 		judge(s, steps[s->state].stage, &why);
-	else
+	else {
 		error_set(&why, EX_TEMPFAIL, "4.5.0",
 		    "the server sent a reply that nothing had asked for: "
 		    "%d %.200s",
 		    s->reply.code, s->reply.text.data);
+		hint_server(&why);
+	}
 	if (s->state == BODY && s->reply.whole && s->reply.code >= 400)
 		s->ending = false;
 	if (finished && !(step->alone && !s->failed))

@@ -28,6 +28,8 @@ def refused(outpost, office, fault, *recipients):
     "at MAIL row 5", "at MAIL close", "at RCPT row 12", "at DATA close",
     "at BODY row 9", "at BODY row 14",
     "at BODY close", "at banner longline 100000", "at EHLO2 garbage",
+    "at DATA reply \"250 ok\"", "at EHLO2 reply \"354 go\"",
+    'at EHLO append "220 more\\r\\n"',
 ])
 def test_what_time_heals_exits_75(outpost, office, fault):
     outpost.set_main(patience="3s")
