@@ -164,8 +164,8 @@ outpost_account(const struct outpost *o, const char *mailbox,
 	return -1;
 }
 
-/* Whose are the secrets? Their folder's owner's; before there is one, the
- * token program's. */
+/* Whose are the secrets? On a system installation the token program's owner's,
+ * whoever may have put their folder there; else that folder's owner's. */
 static uid_t
 owner_of_secrets(const struct outpost *o)
 {
@@ -174,8 +174,7 @@ owner_of_secrets(const struct outpost *o)
 	struct stat status;
 	uid_t owner = geteuid();
 
-	if (stat(folder, &status) == 0 ||
-	    (o->system && stat(program, &status) == 0))
+	if (stat(o->system ? program : folder, &status) == 0)
 		owner = status.st_uid;
 	free(folder);
 	free(program);

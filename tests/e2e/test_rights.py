@@ -158,6 +158,16 @@ def test_a_caller_learns_of_a_denied_from_and_cannot_read_the_list(
     done = system.run(CALLER, f"ls {system.state}/state")
     assert done.returncode != 0
 
+def test_root_signs_in_and_out_as_the_token_program_does(system):
+    """Whosever the folder is: it may have been put there."""
+    folder, owner = system.state / "secrets", pwd.getpwnam(OUTPOST)
+    os.chown(folder, owner.pw_uid, owner.pw_gid)
+    folder.chmod(0o777)
+    done = system.run("root", f"{LIBEXEC}/outpost logout")
+    assert done.returncode == OK, done
+    auth = pwd.getpwnam(OUTPOST_AUTH).pw_uid
+    assert (folder / f"{ACCOUNT}=lock").stat().st_uid == auth
+
 
 def test_each_service_reads_only_its_own(system, office):
     assert system.run(CALLER, system.sendmail).returncode == OK
