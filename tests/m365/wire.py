@@ -62,7 +62,10 @@ class Wire:
 
         Bytes that came before the replies were written belong to the same
         turn; a client that waits cannot have sent them."""
+        answers = self._spoke and not self.buffer
         if self._receive_now():
+            if answers:
+                self._turn()
             return
         if self._out:
             os.sched_yield()
