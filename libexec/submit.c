@@ -273,7 +273,7 @@ send_message(struct job *job, struct error *err)
 
 	(void)gethostname(host, sizeof(host) - 1);
 	(void)clock_gettime(CLOCK_REALTIME, &now);
-	id_make(id, &now, arc4random());
+	id_make(id, &now, job->who.caller, arc4random());
 	startup_deadline((unsigned)job->config.patience + RUN_SECONDS);
 	result = submit(&submission, &job->envelope, &content, err);
 	if (envelope_count_state(&job->envelope, RECIPIENT_SENT) > 0)

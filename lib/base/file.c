@@ -182,37 +182,52 @@ folder_of(const char *path)
 	return xstrndup(path, slash == path ? 1 : (size_t)(slash - path));
 }
 
-static int
-sync_folder_of(const char *path)
+int
+file_sync_folder(const char *folder)
 {
-	char *folder = folder_of(path);
 	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int result = -1;
+	int result, why;
 
-	if (fd != -1) {
-		result = fsync(fd);
-		/* Some file systems have no fsync of folders. */
-		if (result == -1 && errno == EINVAL)
-			result = 0;
-		close(fd);
-	}
-	free(folder);
+	if (fd == -1)
+		return -1;
+	result = fsync(fd);
+	/* Some file systems have no fsync of folders. */
+	if (result == -1 && errno == EINVAL)
+		result = 0;
+	why = errno;
+	close(fd);
+	errno = why;
 	return result;
 }
 
 static int
-write_beside(int fd, const void *bytes, size_t len, mode_t mode)
+sync_folder_of(const char *path)
+{
+	char *folder = folder_of(path);
+	int result = file_sync_folder(folder), why = errno;
+
+	free(folder);
+	errno = why;
+	return result;
+}
+
+static int
+write_beside(int fd, const void *bytes, size_t len, mode_t mode,
+    const struct timespec times[2])
 {
 	if (fchmod(fd, mode) == -1)
 		return -1;
 	if (file_write_all(fd, bytes, len) == -1)
 		return -1;
+	if (times != NULL && futimens(fd, times) == -1)
+		return -1;
 	return fsync(fd);
 }
 
-int
-file_replace(const char *path, const void *bytes, size_t len, mode_t mode,
-    struct error *err)
+/* 'times' as futimens(2) takes them, or NULL. */
+static int
+replace(const char *path, const void *bytes, size_t len, mode_t mode,
+    const struct timespec times[2], struct error *err)
 {
 	char *beside = xasprintf("%s.XXXXXX", path);
 	int fd = mkostemp(beside, O_CLOEXEC);
@@ -223,7 +238,7 @@ file_replace(const char *path, const void *bytes, size_t len, mode_t mode,
 		    beside, strerror(errno));
 		goto out;
 	}
-	if (write_beside(fd, bytes, len, mode) == -1 ||
+	if (write_beside(fd, bytes, len, mode, times) == -1 ||
 	    rename(beside, path) == -1) {
 		why = errno;
 		(void)unlink(beside);
@@ -243,6 +258,25 @@ out:
 		close(fd);
 	free(beside);
 	return result;
+}
+
+int
+file_replace(const char *path, const void *bytes, size_t len, mode_t mode,
+    struct error *err)
+{
+	return replace(path, bytes, len, mode, NULL, err);
+}
+
+int
+file_replace_dated(const char *path, const void *bytes, size_t len, mode_t mode,
+    time_t modified, struct error *err)
+{
+	const struct timespec times[2] = {
+		{ .tv_nsec = UTIME_OMIT },
+		{ .tv_sec = modified },
+	};
+
+	return replace(path, bytes, len, mode, times, err);
 }
 
 /* mkdir(2) heeds the umask and makes no set-group-id folder. */

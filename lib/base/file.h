@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
+#include <time.h>
 
 struct buf;
 struct error;
@@ -34,6 +35,11 @@ int	file_read_secret(const char *path, bool group_may_read,
  * whatever the umask. EX_CANTCREAT or EX_IOERR. */
 int	file_replace(const char *path, const void *bytes, size_t len,
 	    mode_t mode, struct error *);
+/* The same with this time of modification, which is there from the first. */
+int	file_replace_dated(const char *path, const void *bytes, size_t len,
+	    mode_t mode, time_t modified, struct error *);
+/* Make what happened to the names in a folder durable; -1 with errno. */
+int	file_sync_folder(const char *folder);
 
 /* Make a folder and its missing parents (those 0755), with this mode whatever
  * the umask; a folder that is there already is fine and left as it is. */

@@ -1,7 +1,10 @@
 #include "queue/spool.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -10,6 +13,9 @@
 #include "base/xalloc.h"
 
 #define CHUNK_SIZE (64u * 1024)
+#define NAME_SIZE 32
+#define SPOOL_PREFIX "spool."
+#define SWEEP_AGE 3600 /* seconds */
 
 void
 spool_init(struct spool *s)
@@ -20,26 +26,54 @@ spool_init(struct spool *s)
 void
 spool_release(struct spool *s)
 {
+	if (s->path != NULL)
+		(void)unlink(s->path);
+	free(s->path);
 	if (s->fd != -1)
 		close(s->fd);
 	spool_init(s);
 }
 
-static int
-open_in(const char *folder)
+/* The name under which linkat(2) finds a file without one. */
+static void
+name_of(char out[NAME_SIZE], int fd)
 {
-	char *name;
+	(void)snprintf(out, NAME_SIZE, "/proc/self/fd/%d", fd);
+}
+
+static int
+open_unnamed(const char *folder)
+{
+	char name[NAME_SIZE];
 	int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 
-	if (fd != -1 ||
-	    (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL))
+	if (fd == -1)
+		return -1;
+	name_of(name, fd);
+	if (access(name, F_OK) == 0)
 		return fd;
-	name = xasprintf("%s/spool.XXXXXX", folder);
-	fd = mkostemp(name, O_CLOEXEC);
-	if (fd != -1)
-		(void)unlink(name);
-	free(name);
-	return fd;
+	close(fd);
+	errno = EOPNOTSUPP;
+	return -1;
+}
+
+static int
+open_in(struct spool *s, const char *folder)
+{
+	char *name;
+	int fd = open_unnamed(folder);
+
+	if (fd == -1 &&
+	    (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL)) {
+		name = xasprintf("%s/" SPOOL_PREFIX "XXXXXX", folder);
+		fd = mkostemp(name, O_CLOEXEC);
+		if (fd != -1 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+			s->path = name;
+		else
+			free(name);
+	}
+	s->fd = fd;
+	return fd == -1 ? -1 : 0;
 }
 
 int
@@ -48,11 +82,19 @@ spool_open(struct spool *s, const char *folder, struct error *err)
 	int why;
 
 	spool_release(s);
-	if ((s->fd = open_in(folder)) != -1)
+	if (open_in(s, folder) == 0) {
+		s->queueable = true;
 		return 0;
+	}
 	why = errno;
-	if ((s->fd = open_in(SPOOL_FALLBACK)) != -1)
+	if (open_in(s, SPOOL_FALLBACK) == 0) {
+		/* No one sweeps there. */
+		if (s->path != NULL)
+			(void)unlink(s->path);
+		free(s->path);
+		s->path = NULL;
 		return 0;
+	}
 	error_set(err, EX_CANTCREAT, "4.3.0",
 	    "cannot make a file in '%s' (%s) nor in '%s' (%s)", folder,
 	    strerror(why), SPOOL_FALLBACK, strerror(errno));
@@ -128,4 +170,56 @@ out:
 	content_release(&content);
 	spool_release(&other);
 	return result;
+}
+
+int
+spool_link(struct spool *s, const char *path)
+{
+	char name[NAME_SIZE];
+
+	if (!s->queueable) {
+		errno = EXDEV;
+		return -1;
+	}
+	if (flock(s->fd, LOCK_EX | LOCK_NB) == -1 || fsync(s->fd) == -1)
+		return -1;
+	if (s->path != NULL)
+		return link(s->path, path);
+	name_of(name, s->fd);
+	return linkat(AT_FDCWD, name, AT_FDCWD, path, AT_SYMLINK_FOLLOW);
+}
+
+static void
+sweep_one(const char *path, time_t now)
+{
+	struct stat status;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+	if (fd == -1)
+		return;
+	if (fstat(fd, &status) == 0 && status.st_mtime < now - SWEEP_AGE &&
+	    flock(fd, LOCK_EX | LOCK_NB) == 0)
+		(void)unlink(path);
+	close(fd);
+}
+
+void
+spool_sweep(const char *folder, time_t now)
+{
+	DIR *dir = opendir(folder);
+	const struct dirent *entry;
+
+	if (dir == NULL)
+		return;
+	while ((entry = readdir(dir)) != NULL) {
+		char *path;
+
+		if (strncmp(entry->d_name, SPOOL_PREFIX,
+			sizeof(SPOOL_PREFIX) - 1) != 0)
+			continue;
+		path = xasprintf("%s/%s", folder, entry->d_name);
+		sweep_one(path, now);
+		free(path);
+	}
+	closedir(dir);
 }

@@ -5,6 +5,7 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <errno.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -97,6 +98,41 @@ without_its_folder_it_lies_in_var_tmp(void **state)
 	spool_release(&s);
 }
 
+static void
+it_gets_a_name_when_it_must_wait(void **state)
+{
+	char *path = xasprintf("%s/kept", (char *)*state);
+	struct spool s;
+
+	spool_init(&s);
+	assert_int_equal(spool_open(&s, *state, NULL), 0);
+	assert_int_equal(spool_write(&s, "one\r\n", 5, NULL), 0);
+	assert_true(s.queueable);
+	assert_int_equal(spool_link(&s, path), 0);
+	assert_int_equal(spool_link(&s, path), -1);
+	assert_int_equal(errno, EEXIST);
+	spool_release(&s);
+	assert_int_equal(access(path, F_OK), 0);
+	assert_int_equal(entries(*state), 1);
+	assert_int_equal(unlink(path), 0);
+	free(path);
+}
+
+static void
+what_lies_elsewhere_cannot_wait(void **state)
+{
+	char *path = xasprintf("%s/kept", (char *)*state);
+	struct spool s;
+
+	spool_init(&s);
+	assert_int_equal(spool_open(&s, "/nonexistent", NULL), 0);
+	assert_false(s.queueable);
+	assert_int_equal(spool_link(&s, path), -1);
+	assert_int_equal(entries(*state), 0);
+	spool_release(&s);
+	free(path);
+}
+
 /* Unnamed files need support of the file system; /proc has none, and takes
  * no named ones either. */
 static void
@@ -166,6 +202,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_written_can_be_read_and_has_no_name),
 		cmocka_unit_test(only_its_owner_may_read_it),
+		cmocka_unit_test(it_gets_a_name_when_it_must_wait),
+		cmocka_unit_test(what_lies_elsewhere_cannot_wait),
 		cmocka_unit_test(without_its_folder_it_lies_in_var_tmp),
 		cmocka_unit_test(a_folder_that_takes_no_files_is_passed_over),
 		cmocka_unit_test(a_disk_that_takes_no_more_is_told),

@@ -1,0 +1,90 @@
+#include "queue/schedule.h"
+
+#include "queue/entry.h"
+
+/* Times come from files: none is later than now. */
+static long long
+since(time_t then, time_t now)
+{
+	return then == 0 || then > now ? 0 : (long long)(now - then);
+}
+
+static long long
+delay_of(const struct error *why, long long attempts, uint32_t random)
+{
+	long long delay =
+	    why->retry_after > 0 ? (long long)why->retry_after : SCHEDULE_FIRST;
+	long long longest = delay > SCHEDULE_LONGEST ? delay : SCHEDULE_LONGEST;
+
+	for (long long i = 1; i < attempts && delay < longest; i++)
+		delay *= 2;
+	if (delay > longest)
+		delay = longest;
+	if (delay > ENTRY_DELAY_MAX / 2)
+		delay = ENTRY_DELAY_MAX / 2;
+	return delay + (long long)(random % (uint32_t)(delay / 8 + 1));
+}
+
+static void
+count_hold(struct entry *e, time_t now)
+{
+	if (e->why.class == ERROR_HOLD && e->held == 0)
+		e->on_hold += since(e->tried, now);
+}
+
+void
+schedule_failure(
+    struct entry *e, const struct error *why, time_t now, uint32_t random)
+{
+	count_hold(e, now);
+	e->attempts++;
+	e->tried = now;
+	e->why = *why;
+	e->next = now + (time_t)delay_of(why, e->attempts, random);
+}
+
+void
+schedule_hold(struct entry *e, time_t now)
+{
+	if (e->held != 0)
+		return;
+	count_hold(e, now);
+	e->held = now;
+}
+
+void
+schedule_release(struct entry *e, time_t now)
+{
+	if (e->held != 0) {
+		e->on_hold += since(e->held, now);
+		e->held = 0;
+		e->tried = now;
+	}
+	e->next = now;
+}
+
+long long
+schedule_age(const struct entry *e, time_t now)
+{
+	long long hold = e->on_hold;
+
+	if (e->held != 0)
+		hold += since(e->held, now);
+	else if (e->why.class == ERROR_HOLD)
+		hold += since(e->tried, now);
+	return since(e->arrived, now) - hold;
+}
+
+bool
+schedule_expired(const struct entry *e, time_t now, long long give_up)
+{
+	return e->held == 0 && e->attempts >= SCHEDULE_ATTEMPTS &&
+	       schedule_age(e, now) >= give_up;
+}
+
+bool
+schedule_late(const struct entry *e, time_t now)
+{
+	return !e->warned && !e->notice && e->held == 0 &&
+	       since(e->arrived, now) >= SCHEDULE_WARN;
+}
