@@ -1,4 +1,4 @@
-/* submit: takes a message from sendmail's pipe and sends it.
+/* submit: takes a message from sendmail's pipe and sends or queues it.
  *
  * It owns the queue and talks to Microsoft, so it runs set-id as the user
  * 'outpost' and trusts nothing that its caller says: account, sender and
@@ -13,6 +13,7 @@
  *	submit [-C config] -t mailbox
  */
 #include <pwd.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <sys/stat.h>
 #include <sysexits.h>
@@ -28,11 +29,11 @@
 #include "base/startup.h"
 #include "base/xalloc.h"
 #include "mail/address.h"
-#include "mail/envelope.h"
-#include "queue/id.h"
 #include "queue/learned.h"
+#include "queue/queue.h"
 #include "queue/spool.h"
 #include "smtp/stream.h"
+#include "submit/deliver.h"
 #include "submit/handoff.h"
 #include "submit/submit.h"
 #include "token/token.h"
@@ -52,12 +53,13 @@ struct job {
 	struct config config;
 	char *caller_name; /* login name, or NULL */
 	const struct account *account;
-	struct envelope envelope;
-	struct buf header;
+	struct entry entry;
 	struct handoff_end end;
 	struct spool spool;
 	struct token token; /* for -t */
 };
+
+static volatile sig_atomic_t signalled;
 
 static int
 parse_arguments(struct job *job, int argc, char **argv, struct error *err)
@@ -140,7 +142,7 @@ get_token(struct job *job, struct token *token, struct error *err)
 		return -1;
 	startup_deadline(TOKEN_SECONDS_MAX);
 	return token_get(token, &job->config, a, libexec_folder(job), NULL,
-	    file_now() + RELAY_SECONDS, err);
+	    file_now() + RELAY_SECONDS, NULL, err);
 }
 
 /* As the token program answers, be it a token or an error. */
@@ -193,6 +195,8 @@ on_envelope(void *arg, struct envelope *envelope, struct error *err)
 		free(envelope->sender);
 		envelope->sender = xstrdup(job->account->mailbox);
 	}
+	/* Where that fails, the spool lies elsewhere, or says why not. */
+	(void)queue_prepare(job->config.queue_dir, NULL);
 	return spool_open(&job->spool, job->config.queue_dir, err);
 }
 
@@ -230,55 +234,76 @@ is_pipe(int fd)
 	return fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode);
 }
 
-/* Where others got the message, who did not is told of, one line each. */
 static void
-report_refused(const struct envelope *envelope)
+send_note(void *arg, char kind, const char *text)
 {
-	for (size_t i = 0; i < envelope->count; i++) {
-		const struct recipient *r = &envelope->recipients[i];
-		char *note;
+	(void)arg;
+	if (kind == 'I')
+		handoff_hint(STDOUT_FILENO, text);
+	else
+		handoff_note(STDOUT_FILENO, text);
+}
 
-		if (r->state != RECIPIENT_REFUSED || r->error == NULL)
-			continue;
-		note = xasprintf(
-		    "<%s> was refused: %s", r->address, r->error->text);
-		handoff_note(STDOUT_FILENO, note);
-		free(note);
+static void
+on_signal(int number)
+{
+	signalled = number;
+}
+
+/* From the end mark on the message is ours, and is not dropped. */
+static void
+catch_signals(void)
+{
+	static const int numbers[] = { SIGTERM, SIGINT, SIGHUP };
+	struct sigaction action = { .sa_handler = on_signal };
+	sigset_t set;
+
+	sigemptyset(&action.sa_mask);
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		(void)sigaction(numbers[i], &action, NULL);
+		sigaddset(&set, numbers[i]);
 	}
+	(void)sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
+static void
+name_entry(struct job *job)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	id_make(job->entry.id, &now, job->who.caller, arc4random());
+	job->entry.uid = job->who.caller;
+	job->entry.arrived = now.tv_sec;
 }
 
 static int
 send_message(struct job *job, struct error *err)
 {
-	char host[HOST_SIZE] = "", id[ID_SIZE];
-	struct timespec now;
-	const struct smtp_content content = {
-		.header = job->header.data,
-		.header_len = job->header.len,
-		.body_fd = job->spool.fd,
-		.body_len = (off_t)job->spool.size,
-	};
-	struct submission submission = {
+	char host[HOST_SIZE] = "";
+	const struct submission submission = {
 		.config = &job->config,
 		.account = job->account,
 		.libexec = libexec_folder(job),
 		.helo = host,
-		.id = id,
-		.deadline = file_now() + (double)job->config.patience,
 		.trace =
 		    job->verbose && is_pipe(STDOUT_FILENO) ? show_line : NULL,
 		.trace_arg = job,
 	};
-	int result;
+	const struct delivery delivery = {
+		.submission = &submission,
+		.entry = &job->entry,
+		.spool = &job->spool,
+		.queue_only = job->end.queue_only,
+		.signalled = &signalled,
+		.note = send_note,
+	};
 
 	(void)gethostname(host, sizeof(host) - 1);
-	(void)clock_gettime(CLOCK_REALTIME, &now);
-	id_make(id, &now, job->who.caller, arc4random());
+	name_entry(job);
 	startup_deadline((unsigned)job->config.patience + RUN_SECONDS);
-	result = submit(&submission, &job->envelope, &content, err);
-	if (envelope_count_state(&job->envelope, RECIPIENT_SENT) > 0)
-		report_refused(&job->envelope);
-	return result;
+	return deliver(&delivery, err);
 }
 
 static int
@@ -302,9 +327,10 @@ run(struct job *job, int argc, char **argv, struct error *err)
 		return -1;
 	if (job->token_of != NULL)
 		return get_token(job, &job->token, err);
-	if (handoff_receive(STDIN_FILENO, &job->envelope, &job->header,
-		&job->end, &receiver, err) == -1)
+	if (handoff_receive(STDIN_FILENO, &job->entry.envelope,
+		&job->entry.header, &job->end, &receiver, err) == -1)
 		return -1;
+	catch_signals();
 	if (job->end.lines != CONTENT_KEEP &&
 	    spool_rewrite(
 		&job->spool, job->config.queue_dir, job->end.lines, err) == -1)
@@ -323,8 +349,7 @@ main(int argc, char **argv)
 		job.token_of = argv[argc - 1];
 	error_clear(&result);
 	config_init(&job.config);
-	envelope_init(&job.envelope);
-	buf_init(&job.header, HANDOFF_HEADER_MAX);
+	entry_init(&job.entry);
 	spool_init(&job.spool);
 	token_init(&job.token);
 	if (run(&job, argc, argv, &result) == -1 && result.exit_code == EX_OK)
@@ -336,8 +361,7 @@ main(int argc, char **argv)
 		handoff_answer(STDOUT_FILENO, &result);
 	token_release(&job.token);
 	spool_release(&job.spool);
-	buf_release(&job.header);
-	envelope_release(&job.envelope);
+	entry_release(&job.entry);
 	config_release(&job.config);
 	free(job.config_path);
 	free(job.caller_name);

@@ -26,7 +26,7 @@ get(const struct outpost *o, const struct account *account, struct token *token,
 		return token_get_relayed(
 		    token, &o->config, account, o->libexec, deadline, err);
 	return token_get(
-	    token, &o->config, account, o->libexec, NULL, deadline, err);
+	    token, &o->config, account, o->libexec, NULL, deadline, NULL, err);
 }
 
 int

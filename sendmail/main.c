@@ -55,16 +55,17 @@ report(const struct error *err)
 		    log_clean(clean, sizeof(clean), err->hint));
 }
 
-/* A line from submit: of the dialogue (-v), or of a recipient refused. */
+/* A line from submit: of the dialogue (-v), of a recipient refused, of a
+ * message queued, with a hint. */
 static void
 on_line(void *arg, char kind, const char *text)
 {
 	char clean[8192];
 
 	(void)arg;
-	if (kind == 'T')
-		(void)fprintf(
-		    stderr, "%s\n", log_clean(clean, sizeof(clean), text));
+	if (kind == 'T' || kind == 'I')
+		(void)fprintf(stderr, "%s%s\n", kind == 'I' ? "  hint: " : "",
+		    log_clean(clean, sizeof(clean), text));
 	else
 		say(text);
 }
@@ -135,7 +136,10 @@ static int
 complete_message(
     struct run *r, const struct content *content, struct error *err)
 {
-	struct handoff_end end = { .body_size = content->size };
+	struct handoff_end end = {
+		.body_size = content->size,
+		.queue_only = r->options.queue_only,
+	};
 	struct buf header;
 	int result = -1;
 

@@ -12,8 +12,8 @@ typedef int option_handler(
     struct options *, char letter, char *argument, struct error *);
 
 static option_handler set_flag, set_text, set_body_type, set_hops, set_mode,
-    set_error_mode, set_short_option, set_long_option, set_debug, ignore,
-    ignore_file, not_yet;
+    set_error_mode, set_short_option, set_long_option, set_delivery, set_debug,
+    ignore, ignore_file, not_yet;
 
 enum argument {
 	NONE,
@@ -96,7 +96,7 @@ static const struct {
 	{ 'i', "IgnoreDots",   set_flag },
 	{ 'v', "Verbose",      set_flag },
 	{ 'e', "ErrorMode",    set_error_mode },
-	{ 'd', "DeliveryMode", NULL },		/* set_delivery() */
+	{ 'd', "DeliveryMode", set_delivery },
 	{ '8', "EightBitMode", ignore },	/* decided from the content */
 	{ '7', "SevenBitInput", ignore },	/* the same */
 	{ 'm', "MeToo",        ignore },	/* always so */
@@ -243,29 +243,24 @@ set_error_mode(
 	return usage(err, "it is one of m, p, q, w, e");
 }
 
-/* Sending is always done before we return, which is what 'i' asks for and
- * more than 'b' does. */
+/* 'i' and 'b' send before we return, which is more than 'b' asks for; 'q' and
+ * 'd' leave it to the queue. By name they are whole words: "queue". */
 static int
-set_delivery(const char *argument, struct error *err)
+set_delivery(struct options *o, char letter, char *argument, struct error *err)
 {
-	if (*argument == 'i' || *argument == 'b' || *argument == '\0')
-		return 0;
-	if (*argument == 'q' || *argument == 'd') {
+	(void)letter;
+	if (*argument != '\0' && strchr("ibqd", *argument) == NULL) {
 		error_set(err, EX_USAGE, "5.5.4",
-		    "delivery mode '%c' needs a queue, which there is not yet",
-		    *argument);
-		return usage(err, "leave it out: the message is sent at once");
+		    "there is no delivery mode '%s'", argument);
+		return usage(err, "it is one of i, b, q, d");
 	}
-	error_set(
-	    err, EX_USAGE, "5.5.4", "there is no delivery mode '%s'", argument);
-	return usage(err, "it is one of i, b");
+	o->queue_only = *argument == 'q' || *argument == 'd';
+	return 0;
 }
 
 static int
 apply_setting(struct options *o, size_t i, char *value, struct error *err)
 {
-	if (settings[i].handler == NULL)
-		return set_delivery(value, err);
 	return settings[i].handler(o, settings[i].letter, value, err);
 }
 

@@ -31,6 +31,7 @@ struct options {
 	bool add_nothing;		/* -G */
 	bool smtputf8;			/* -U */
 	bool eight_bit;			/* -B8BITMIME */
+	bool queue_only;		/* -odq, -odd */
 	const char *sender;		/* -f, -r: NULL when not given */
 	const char *full_name;		/* -F */
 	const char *notify;		/* -N */

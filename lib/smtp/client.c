@@ -340,6 +340,12 @@ smtp_client_more(const struct smtp_client *c)
 	return session_more(c->session);
 }
 
+bool
+smtp_client_in_doubt(const struct smtp_client *c)
+{
+	return session_in_doubt(c->session);
+}
+
 const struct smtp_receipt *
 smtp_client_receipt(const struct smtp_client *c)
 {

@@ -51,8 +51,9 @@ struct smtp_options {
 	void (*trace)(void *arg, char direction, const char *line);
 	void *trace_arg;
 	/* Called each second while the server is waited for, and after
-	 * signals; or NULL. */
-	void (*waiting)(void *arg);
+	 * signals; or NULL. Where it returns false the connection is given
+	 * up. */
+	bool (*waiting)(void *arg);
 	void *waiting_arg;
 };
 
@@ -88,6 +89,9 @@ int	smtp_client_send(struct smtp_client *, struct envelope *,
 /* Recipients are left for another transaction: call smtp_client_send() again
  * with the same envelope and content. Between the two, save the envelope. */
 bool	smtp_client_more(const struct smtp_client *);
+/* The server may have the whole of a message, and has not said so yet: to
+ * give up now leaves it uncertain. */
+bool	smtp_client_in_doubt(const struct smtp_client *);
 /* The server's receipt of the last message it took. */
 const struct smtp_receipt *smtp_client_receipt(const struct smtp_client *);
 /* See session_denied_sender(). */

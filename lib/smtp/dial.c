@@ -274,6 +274,7 @@ dial_addresses(const struct dial_address *addresses, size_t count,
 	while (winner == -1 && !late) {
 		double now = file_now();
 		double until = deadline;
+		int ready;
 
 		if (next < count && (race.running == 0 || now >= next_start)) {
 			race_start(&race, &addresses[next++]);
@@ -285,10 +286,11 @@ dial_addresses(const struct dial_address *addresses, size_t count,
 			continue;
 		if (next < count && next_start < until)
 			until = next_start;
-		if (wait_poll(waiter, race.fds, race.running, until) > 0)
+		ready = wait_poll(waiter, race.fds, race.running, until);
+		if (ready > 0)
 			winner = race_winner(&race);
 		else
-			late = file_now() >= deadline;
+			late = ready == -1 || file_now() >= deadline;
 	}
 	for (size_t i = 0; i < race.running; i++)
 		close(race.fds[i].fd);

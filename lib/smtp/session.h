@@ -98,6 +98,9 @@ void	session_chunk(struct smtp_session *, size_t len, bool last);
  * last byte is written. */
 void	session_body_ending(struct smtp_session *);
 
+/* From then on until the reply is there. */
+bool	session_in_doubt(const struct smtp_session *);
+
 /* The connection is gone, or the time is up: why. Recipients of a running
  * message get that verdict, 'uncertain' (retry after
  * SESSION_UNCERTAIN_SECONDS) if the content was sent whole. */

@@ -49,10 +49,16 @@ fail_uncertain(struct smtp_session *s, const struct error *why)
 	s->error = doubt;
 }
 
+bool
+session_in_doubt(const struct smtp_session *s)
+{
+	return s->ending && !s->failed && s->asked > 0;
+}
+
 void
 transaction_lost(struct smtp_session *s, const struct error *why)
 {
-	bool uncertain = s->ending && !s->failed && s->asked > 0;
+	bool uncertain = session_in_doubt(s);
 
 	s->ending = false;
 	s->failed = true;

@@ -25,7 +25,9 @@ wait_poll(const struct waiter *waiter, struct pollfd *fds, nfds_t count,
 			return ready;
 		if (ready == 0 && left <= slice)
 			return 0;
-		if (hooked)
-			waiter->call(waiter->arg);
+		if (hooked && !waiter->call(waiter->arg)) {
+			errno = ECANCELED;
+			return -1;
+		}
 	}
 }

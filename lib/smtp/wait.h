@@ -3,7 +3,8 @@
  * The hook is called about once a second while nothing happens and after
  * every signal, so that a caller who waits for a server can still act (link
  * the message into the queue when it takes long or a signal asks for the
- * end). Deadlines are file_now() seconds.
+ * end). Where it returns false the wait ends as by ECANCELED. Deadlines are
+ * file_now() seconds.
  */
 #ifndef WAIT_H
 #define WAIT_H
@@ -14,7 +15,7 @@
 #define WAIT_HOOK_INTERVAL	1.0	/* seconds */
 
 struct waiter {
-	void (*call)(void *arg);	/* NULL: no hook */
+	bool (*call)(void *arg);	/* NULL: no hook */
 	void *arg;
 };
 

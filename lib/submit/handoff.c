@@ -30,6 +30,7 @@ enum frame_type {
 	FRAME_ANSWER = 'A',
 	FRAME_TRACE = 'T',
 	FRAME_NOTE = 'N',
+	FRAME_HINT = 'I',
 	FRAME_RESULT = 'R',
 };
 
@@ -282,6 +283,7 @@ handoff_end(struct handoff *h, const struct handoff_end *end, struct error *err)
 	record_put_number(&text, "eight_bit", end->eight_bit);
 	record_put_number(&text, "smtputf8", end->smtputf8);
 	record_put_number(&text, "lines", end->lines);
+	record_put_number(&text, "queue_only", end->queue_only);
 	result = send_frames(h, FRAME_END, text.data, text.len, err);
 	buf_release(&text);
 	close(h->to);
@@ -407,7 +409,7 @@ finish_envelope(struct receiving *r, struct error *err)
 static int
 take_end(struct receiving *r, const struct buf *payload, struct error *err)
 {
-	long long size, eight_bit, smtputf8, lines;
+	long long size, eight_bit, smtputf8, lines, queue_only;
 	struct record record;
 	int result = -1;
 
@@ -420,6 +422,7 @@ take_end(struct receiving *r, const struct buf *payload, struct error *err)
 	    record_get_number(&record, "smtputf8", 0, 1, &smtputf8) == -1 ||
 	    record_get_number(&record, "lines", 0, CONTENT_QUOTE, &lines) ==
 		-1 ||
+	    record_get_number(&record, "queue_only", 0, 1, &queue_only) == -1 ||
 	    (uint64_t)size != r->body_size)
 		(void)protocol_error(err);
 	else {
@@ -428,6 +431,7 @@ take_end(struct receiving *r, const struct buf *payload, struct error *err)
 			.eight_bit = eight_bit == 1,
 			.smtputf8 = smtputf8 == 1,
 			.lines = (enum content_lines)lines,
+			.queue_only = queue_only == 1,
 		};
 		r->envelope->eight_bit = r->end->eight_bit;
 		r->envelope->smtputf8 = r->end->smtputf8;
@@ -528,13 +532,25 @@ handoff_trace(int fd, const char *text)
 	return write_frame(fd, FRAME_TRACE, text, len);
 }
 
-void
-handoff_note(int fd, const char *text)
+static void
+write_text(int fd, enum frame_type type, const char *text)
 {
 	size_t len = strlen(text);
 
-	(void)write_frame(fd, FRAME_NOTE, text,
+	(void)write_frame(fd, type, text,
 	    len < HANDOFF_PAYLOAD_MAX ? len : HANDOFF_PAYLOAD_MAX);
+}
+
+void
+handoff_note(int fd, const char *text)
+{
+	write_text(fd, FRAME_NOTE, text);
+}
+
+void
+handoff_hint(int fd, const char *text)
+{
+	write_text(fd, FRAME_HINT, text);
 }
 
 void

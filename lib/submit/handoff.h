@@ -5,7 +5,7 @@
  * payload of at most HANDOFF_PAYLOAD_MAX bytes; long parts take several.
  *
  *	sendmail to submit      envelope… body… question… header… end
- *	submit to sendmail      answer… trace… note… result
+ *	submit to sendmail      answer… trace… note hint… result
  *
  * The envelope comes first, so that submit can refuse a caller before a body
  * is taken. The header comes behind the body, since what it must say of the
@@ -43,6 +43,7 @@ struct handoff_end {
 	bool eight_bit;			/* of the content as it is sent */
 	bool smtputf8;
 	enum content_lines lines;	/* what is to be done to the body */
+	bool queue_only;		/* send nothing now */
 };
 
 /* sendmail's side. */
@@ -74,7 +75,8 @@ int	handoff_header(struct handoff *, const char *bytes, size_t len,
 int	handoff_end(struct handoff *, const struct handoff_end *,
 	    struct error *);
 /* Read the answer to its end and wait for submit. 'line' is called for each
- * line of the dialogue ('T') and each note ('N'). 0: delivered; -1: the
+ * line of the dialogue ('T'), each note ('N') and each hint to the note before
+ * ('I'). 0: delivered or queued; -1: the
  * error that submit reports, or that it ended without an answer. */
 int	handoff_result(struct handoff *,
 	    void (*line)(void *arg, char kind, const char *text), void *arg,
@@ -110,6 +112,7 @@ int	handoff_receive(int fd, struct envelope *, struct buf *header,
 int	handoff_trace(int fd, const char *text);
 /* Answer. Failure to write is ignored: nobody listens any more. */
 void	handoff_note(int fd, const char *text);
+void	handoff_hint(int fd, const char *text);	/* to the note before */
 void	handoff_answer(int fd, const struct error *result);
 
 #endif

@@ -13,44 +13,196 @@
 #include "mail/address.h"
 #include "mail/envelope.h"
 #include "queue/learned.h"
+#include "smtp/wait.h"
 #include "token/token.h"
+
+struct submit {
+	const struct submission *submission;
+	struct smtp_client *client;
+	bool two_step; /* AUTH in the two-step form */
+	double end;    /* no transaction begins later */
+};
+
+static bool
+on_wait(void *arg)
+{
+	const struct submit *s = arg;
+
+	return s->submission->waiting(s->submission->waiting_arg) ||
+	       (s->client != NULL && smtp_client_in_doubt(s->client));
+}
+
+static int
+get_token(struct submit *s, struct token *token, const char *rejected,
+    double deadline, struct error *err)
+{
+	const struct submission *about = s->submission;
+	const struct waiter waiter = {
+		.call = about->waiting != NULL ? on_wait : NULL,
+		.arg = s,
+	};
+
+	return token_get(token, about->config, about->account, about->libexec,
+	    rejected, deadline, &waiter, err);
+}
 
 /* Log in; a server that will not have the token gets another one, once. */
 static int
-login(const struct submission *s, struct smtp_client *client,
-    struct token *token, struct error *err)
+login(struct submit *s, struct token *token, double deadline, struct error *err)
 {
+	const char *mailbox = s->submission->account->mailbox;
 	char hash[ENCODE_SHA256_HEX_SIZE];
 	struct error refused;
 
-	if (smtp_client_login(
-		client, s->account->mailbox, token->value.data, err) == 0)
+	if (smtp_client_login(s->client, mailbox, token->value.data, err) == 0)
 		return 0;
-	if (!smtp_client_token_rejected(client) || !smtp_client_usable(client))
+	if (!smtp_client_token_rejected(s->client) ||
+	    !smtp_client_usable(s->client))
 		return -1;
 	token_hash(token, hash);
-	if (token_get(token, s->config, s->account, s->libexec, hash,
-		s->deadline, &refused) == -1)
+	if (get_token(s, token, hash, deadline, &refused) == -1)
 		return -1;
-	return smtp_client_login(
-	    client, s->account->mailbox, token->value.data, err);
+	return smtp_client_login(s->client, mailbox, token->value.data, err);
+}
+
+/* What the account's server is called among what was learned. */
+static char *
+server_name(const struct account *a)
+{
+	return xasprintf("%s:%lld", a->host, a->port);
+}
+
+/* Keep what the server taught; a send never fails because of it. */
+static void
+note(const struct submission *about, enum lesson lesson, const char *text)
+{
+	struct error err;
+
+	if (learned_note(about->config, about->account, lesson, text,
+		time(NULL), &err) == -1)
+		log_line(LOG_NOTICE, "%s: cannot be remembered: %s",
+		    about->account->mailbox, err.text);
+}
+
+static void
+note_two_step(const struct submit *s)
+{
+	char *server;
+
+	if (s->two_step || !smtp_client_needs_two_step(s->client))
+		return;
+	server = server_name(s->submission->account);
+	note(s->submission, LEARNED_TWO_STEP, server);
+	free(server);
+}
+
+/* Exchange blocks mailboxes that repeat a From they may not use. */
+static void
+note_denied(const struct submit *s)
+{
+	const char *sender = smtp_client_denied_sender(s->client);
+
+	if (*sender != '\0' &&
+	    !address_same_mailbox(sender, s->submission->account->mailbox))
+		note(s->submission, LEARNED_DENIED, sender);
+}
+
+static bool
+knows_two_step(const struct submission *about)
+{
+	char *server = server_name(about->account);
+	bool known = learned_knows(about->config, about->account,
+	    LEARNED_TWO_STEP, server, time(NULL));
+
+	free(server);
+	return known;
+}
+
+static struct smtp_client *
+new_client(struct submit *s)
+{
+	const struct submission *about = s->submission;
+	const struct account *a = about->account;
+	const struct smtp_options options = {
+		.host = a->host,
+		.port = (unsigned)a->port,
+		.ca_dir = a->ca_dir,
+		.ca_file = a->ca_file,
+		.helo = about->helo,
+		.chunking = a->chunking,
+		.two_step_auth = s->two_step,
+		.max_recipients = (size_t)a->max_recipients,
+		.trace = about->trace,
+		.trace_arg = about->trace_arg,
+		.waiting = about->waiting != NULL ? on_wait : NULL,
+		.waiting_arg = s,
+	};
+
+	return smtp_client_new(&options);
+}
+
+struct submit *
+submit_open(const struct submission *about, double deadline, struct error *err)
+{
+	struct submit *s = xcalloc(1, sizeof(*s));
+	struct token token;
+	int result;
+
+	s->submission = about;
+	token_init(&token);
+	result = get_token(s, &token, NULL, deadline, err);
+	if (result == 0) {
+		s->two_step = knows_two_step(about);
+		s->client = new_client(s);
+		result = smtp_client_open(s->client, deadline, err);
+	}
+	if (result == 0) {
+		result = login(s, &token, deadline, err);
+		note_two_step(s);
+	}
+	token_release(&token);
+	if (result == -1) {
+		submit_close(s);
+		return NULL;
+	}
+	s->end = file_now() + SUBMIT_SESSION_SECONDS;
+	smtp_client_set_deadline(s->client, s->end);
+	return s;
+}
+
+bool
+submit_usable(const struct submit *s)
+{
+	return smtp_client_usable(s->client) && file_now() < s->end;
+}
+
+void
+submit_close(struct submit *s)
+{
+	if (s == NULL)
+		return;
+	smtp_client_close(s->client);
+	free(s);
 }
 
 /* As many transactions as the recipients need. */
 static int
-send_all(struct smtp_client *client, struct envelope *envelope,
-    const struct smtp_content *content, struct error *err)
+send_all(struct submit *s, const struct submit_message *m, struct error *err)
 {
 	struct error last;
 	int result = -1;
+	bool more = false;
 
-	smtp_client_set_deadline(client, file_now() + SUBMIT_SESSION_SECONDS);
 	do {
-		if (smtp_client_send(client, envelope, content, &last) == 0)
+		if (more && m->save != NULL)
+			m->save(m->save_arg);
+		if (smtp_client_send(
+			s->client, m->envelope, &m->content, &last) == 0)
 			result = 0;
 		else if (result == -1)
 			*err = last;
-	} while (smtp_client_more(client) && smtp_client_usable(client));
+		more = smtp_client_more(s->client);
+	} while (more && submit_usable(s));
 	return result;
 }
 
@@ -68,7 +220,7 @@ judge(const struct envelope *envelope, int result, struct error *err)
 			continue;
 		if (r->error != NULL)
 			*err = *r->error;
-		else if (result == 0)
+		else if (result == 0 || err->class == ERROR_REFUSED)
 			error_set(err, EX_TEMPFAIL, "4.4.2",
 			    "the connection ended before all recipients were "
 			    "tried");
@@ -86,98 +238,65 @@ judge(const struct envelope *envelope, int result, struct error *err)
 	return -1;
 }
 
-/* A line a recipient in Postfix's form, which logwatch, pflogsumm and
+/* Where it went, for the log. */
+struct relay {
+	const struct account *account; /* NULL: nowhere */
+	const struct smtp_client *client;
+};
+
+static void
+format_relay(char *out, size_t size, const struct relay *relay)
+{
+	if (relay->account == NULL)
+		strlcpy(out, "none", size);
+	else
+		(void)snprintf(out, size, "%s[%s]:%lld", relay->account->host,
+		    smtp_client_address(relay->client), relay->account->port);
+}
+
+/* A line for recipient i in Postfix's form, which logwatch, pflogsumm and
  * fail2ban read. */
 static void
-log_recipients(const struct submission *s, const struct envelope *envelope,
-    const struct smtp_client *client, double seconds, const struct error *err)
+log_recipient(const struct submit_message *m, size_t i,
+    const struct relay *relay, const struct error *why)
 {
-	const struct smtp_receipt *receipt = smtp_client_receipt(client);
+	const struct recipient *r = &m->envelope->recipients[i];
+	const struct smtp_receipt nothing = { .reply = "" };
+	const struct smtp_receipt *receipt =
+	    relay->client != NULL ? smtp_client_receipt(relay->client)
+				  : &nothing;
+	bool sent = r->state == RECIPIENT_SENT;
+	struct timespec now;
+	char where[512];
 
-	for (size_t i = 0; i < envelope->count; i++) {
-		const struct recipient *r = &envelope->recipients[i];
-		const struct error *why = r->error != NULL ? r->error : err;
-		bool sent = r->state == RECIPIENT_SENT;
-
-		log_line(sent ? LOG_INFO : LOG_WARNING,
-		    "%s: from=<%s>, to=<%s>, relay=%s[%s]:%lld, delay=%.2f, "
-		    "dsn=%s, status=%s (%s), session=%s, message-id=%s",
-		    s->id, envelope->sender, r->address, s->account->host,
-		    smtp_client_address(client), s->account->port, seconds,
-		    sent ? "2.0.0" : why->status,
-		    sent                            ? "sent"
-		    : r->state == RECIPIENT_REFUSED ? "bounced"
-						    : "deferred",
-		    sent ? receipt->reply : why->text,
-		    sent ? receipt->session : smtp_client_session(client),
-		    sent ? receipt->message_id : "");
-	}
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	format_relay(where, sizeof(where), relay);
+	if (r->error != NULL)
+		why = r->error;
+	log_line(sent ? LOG_INFO : LOG_WARNING,
+	    "%s: from=<%s>, to=<%s>, relay=%s, delay=%.2f, dsn=%s, status=%s "
+	    "(%s), session=%s, message-id=%s",
+	    m->id, m->envelope->sender, r->address, where,
+	    (double)now.tv_sec + (double)now.tv_nsec / 1e9 - m->arrived,
+	    sent ? "2.0.0" : why->status,
+	    sent                            ? "sent"
+	    : r->state == RECIPIENT_REFUSED ? "bounced"
+					    : "deferred",
+	    sent ? receipt->reply : why->text,
+	    sent                    ? receipt->session
+	    : relay->client != NULL ? smtp_client_session(relay->client)
+				    : "",
+	    sent ? receipt->message_id : "");
 }
 
-/* What the account's server is called among what was learned. */
-static char *
-server_name(const struct account *a)
+void
+submit_log_deferred(const struct submit_message *m, const struct error *why)
 {
-	return xasprintf("%s:%lld", a->host, a->port);
-}
+	const struct relay nowhere = { .account = NULL };
 
-/* Keep what the server taught; a send never fails because of it. */
-static void
-note(const struct submission *s, enum lesson lesson, const char *about)
-{
-	struct error err;
-
-	if (learned_note(
-		s->config, s->account, lesson, about, time(NULL), &err) == -1)
-		log_line(LOG_NOTICE, "%s: cannot be remembered: %s", s->id,
-		    err.text);
-}
-
-static void
-note_two_step(const struct submission *s, const struct smtp_options *options,
-    const struct smtp_client *client)
-{
-	char *server;
-
-	if (options->two_step_auth || !smtp_client_needs_two_step(client))
-		return;
-	server = server_name(s->account);
-	note(s, LEARNED_TWO_STEP, server);
-	free(server);
-}
-
-/* Exchange blocks mailboxes that repeat a From they may not use. */
-static void
-note_denied(const struct submission *s, const struct smtp_client *client)
-{
-	const char *sender = smtp_client_denied_sender(client);
-
-	if (*sender != '\0' &&
-	    !address_same_mailbox(sender, s->account->mailbox))
-		note(s, LEARNED_DENIED, sender);
-}
-
-static struct smtp_options
-client_options(const struct submission *s)
-{
-	const struct account *a = s->account;
-	char *server = server_name(a);
-	bool two_step =
-	    learned_knows(s->config, a, LEARNED_TWO_STEP, server, time(NULL));
-
-	free(server);
-	return (struct smtp_options){
-		.host = a->host,
-		.port = (unsigned)a->port,
-		.ca_dir = a->ca_dir,
-		.ca_file = a->ca_file,
-		.helo = s->helo,
-		.chunking = a->chunking,
-		.two_step_auth = two_step,
-		.max_recipients = (size_t)a->max_recipients,
-		.trace = s->trace,
-		.trace_arg = s->trace_arg,
-	};
+	for (size_t i = 0; i < m->envelope->count; i++)
+		if (m->envelope->recipients[i].state == RECIPIENT_PENDING)
+			log_recipient(m, i, &nowhere, why);
 }
 
 int
@@ -195,36 +314,52 @@ submit_check_size(
 	    a->mailbox);
 }
 
-int
-submit(const struct submission *s, struct envelope *envelope,
-    const struct smtp_content *content, struct error *err)
+/* The states before an attempt, to know afterwards what it changed. */
+static bool *
+pending_of(const struct envelope *e)
 {
-	const struct smtp_options options = client_options(s);
-	struct smtp_client *client = smtp_client_new(&options);
-	double start = file_now();
-	struct token token;
+	bool *pending = xcalloc(e->count > 0 ? e->count : 1, sizeof(*pending));
+
+	for (size_t i = 0; i < e->count; i++)
+		pending[i] = e->recipients[i].state == RECIPIENT_PENDING;
+	return pending;
+}
+
+int
+submit_check(
+    const struct account *a, const struct submit_message *m, struct error *err)
+{
+	const struct relay nowhere = { .account = NULL };
+	struct envelope *e = m->envelope;
+
+	if (submit_check_size(a,
+		m->content.header_len + (unsigned long long)m->content.body_len,
+		err) == 0)
+		return 0;
+	for (size_t i = 0; i < e->count; i++)
+		if (e->recipients[i].state == RECIPIENT_PENDING) {
+			envelope_verdict(e, i, err);
+			log_recipient(m, i, &nowhere, err);
+		}
+	return -1;
+}
+
+int
+submit_send(struct submit *s, const struct submit_message *m, struct error *err)
+{
+	const struct relay relay = { s->submission->account, s->client };
+	struct envelope *e = m->envelope;
+	bool *tried = pending_of(e);
 	struct error why;
 	int result;
 
 	error_clear(&why);
-	token_init(&token);
-	result = submit_check_size(s->account,
-	    content->header_len + (unsigned long long)content->body_len, &why);
-	if (result == 0)
-		result = token_get(&token, s->config, s->account, s->libexec,
-		    NULL, s->deadline, &why);
-	if (result == 0)
-		result = smtp_client_open(client, s->deadline, &why);
-	if (result == 0)
-		result = login(s, client, &token, &why);
-	note_two_step(s, &options, client);
-	token_release(&token);
-	if (result == 0)
-		result = send_all(client, envelope, content, &why);
-	note_denied(s, client);
-	result = judge(envelope, result, &why);
-	log_recipients(s, envelope, client, file_now() - start, &why);
-	smtp_client_close(client);
+	result = judge(e, send_all(s, m, &why), &why);
+	note_denied(s);
+	for (size_t i = 0; i < e->count; i++)
+		if (tried[i])
+			log_recipient(m, i, &relay, &why);
+	free(tried);
 	if (result == -1)
 		*err = why;
 	return result;

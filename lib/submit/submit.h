@@ -1,24 +1,37 @@
-/* One message through one account: token, connection, login, transactions,
- * a verdict for each recipient, a line in the log for each.
+/* Messages through one account: token, connection, login, then any number of
+ * messages, each with a verdict and a line in the log for each recipient.
  *
- * The deadline bounds what comes before the first message of a session: token,
- * name service, connection, login. From then on the time-outs of RFC 5321
- * hold, within SUBMIT_SESSION_SECONDS. A refused token is renewed once.
+ *	struct submit *s = submit_open(&submission, deadline, &err);
+ *	if (s == NULL) …			no message was tried
+ *	submit_send(s, &message, &err);
+ *	if (!submit_usable(s)) …		open another for the next
+ *	submit_close(s);
+ *
+ * The deadline bounds what comes before the first message: token, name
+ * service, connection, login. From then on the time-outs of RFC 5321 hold,
+ * and no transaction begins later than SUBMIT_SESSION_SECONDS after the login:
+ * Exchange ends a session after 10 minutes. A refused token is renewed once.
+ * What the server teaches is kept (learned.h).
+ *
+ * What is to happen before each MAIL belongs into submit_send() at its
+ * transaction loop; what an account's own failure means is for the callers,
+ * who get it from both functions.
  */
 #ifndef SUBMIT_H
 #define SUBMIT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "smtp/client.h"
 
-/* Exchange ends a session after 10 minutes; no transaction begins later. */
 #define SUBMIT_SESSION_SECONDS	540.0
 
 struct account;
 struct config;
 struct envelope;
 struct error;
+struct submit;
 
 /* What stays the same whatever the message. Kept by reference. */
 struct submission {
@@ -26,23 +39,52 @@ struct submission {
 	const struct account *account;
 	const char *libexec;		/* folder of the token program */
 	const char *helo;		/* this host's name */
-	const char *id;			/* of the message, for the log */
-	double deadline;		/* file_now() seconds */
 	/* Lines of the dialogue, or NULL: 'direction' is 'S' or 'C'. */
 	void (*trace)(void *arg, char direction, const char *line);
 	void *trace_arg;
+	/* Called each second while something is waited for, and after
+	 * signals, or NULL. Where it returns false, the work is given up,
+	 * unless the server may have the whole message already. */
+	bool (*waiting)(void *arg);
+	void *waiting_arg;
 };
 
-/* Send. 0 when every recipient was taken or refused for itself while others
- * were taken: the envelope tells which. -1 otherwise: nobody got it, or, with
- * a status of class 4, some are left pending in the envelope. */
-int	submit(const struct submission *, struct envelope *,
-	    const struct smtp_content *, struct error *);
+struct submit_message {
+	const char *id;			/* for the log */
+	double arrived;			/* seconds of CLOCK_REALTIME */
+	struct envelope *envelope;
+	struct smtp_content content;
+	/* Called after each transaction but the last, to save the envelope;
+	 * or NULL. */
+	void (*save)(void *arg);
+	void *save_arg;
+};
 
-/* May the account send that many bytes? EX_UNAVAILABLE. submit() asks it, and
- * who takes a body in asks before each piece, so that no disk is filled with
- * what would not be sent. */
+/* What is known to be refused without asking a server: -1, and all pending
+ * recipients are refused, and logged. To be called before submit_send(). */
+int	submit_check(const struct account *, const struct submit_message *,
+	    struct error *);
+/* NULL when the account cannot send now. Nothing is logged. */
+struct submit *submit_open(const struct submission *, double deadline,
+	    struct error *);
+/* Send to the pending recipients. 0 when none is left pending and not all
+ * were refused. -1 otherwise: with a class of ERROR_REFUSED all were; with any
+ * other, those that are pending still met that. */
+int	submit_send(struct submit *, const struct submit_message *,
+	    struct error *);
+/* Another message may be sent through it. */
+bool	submit_usable(const struct submit *);
+/* NULL is fine. */
+void	submit_close(struct submit *);
+
+/* May the account send that many bytes? EX_UNAVAILABLE. submit_check() asks
+ * it, and who takes a body in asks before each piece, so that no disk is
+ * filled with what would not be sent. */
 int	submit_check_size(const struct account *, unsigned long long size,
 	    struct error *);
+/* Log that the pending recipients of a message met 'why' before there was a
+ * connection for it. */
+void	submit_log_deferred(const struct submit_message *,
+	    const struct error *why);
 
 #endif

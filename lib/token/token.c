@@ -19,6 +19,7 @@
 #include "base/spawn.h"
 #include "base/startup.h"
 #include "base/xalloc.h"
+#include "smtp/wait.h"
 
 #define CACHE_TYPE "access-token"
 #define ANSWER_TYPE "token-answer"
@@ -399,21 +400,23 @@ start_program(const struct command *c, pid_t *pid, int *out, struct error *err)
 	return 0;
 }
 
-/* Read to the end; -1 past the deadline or the cap, with 'how' saying so. */
+/* Read to the end; 1 when the waiter ended it; -1 past the deadline or the cap, with 'how' saying so. */
 static int
-read_answer(int fd, double deadline, struct buf *out, const char **how)
+read_answer(int fd, double deadline, const struct waiter *waiter,
+    struct buf *out, const char **how)
 {
 	for (;;) {
 		struct pollfd wait = { .fd = fd, .events = POLLIN };
-		double left = deadline - file_now();
 		char *room = buf_room(out, 4096);
 		ssize_t n;
+		int ready;
 
 		*how = "it took too long";
-		if (left <= 0)
+		ready = wait_poll(waiter, &wait, 1, deadline);
+		if (ready == -1 && errno == ECANCELED)
+			return 1;
+		if (ready <= 0)
 			return -1;
-		if (poll(&wait, 1, (int)(left * 1000) + 1) <= 0)
-			continue;
 		*how = "it wrote too much";
 		if (room == NULL)
 			return -1;
@@ -463,7 +466,7 @@ describe_end(char *out, size_t size, int status)
 
 static int
 ask(struct token *token, const struct command *c, double deadline,
-    struct error *err)
+    const struct waiter *waiter, struct error *err)
 {
 	const char *how;
 	char end[128];
@@ -474,8 +477,13 @@ ask(struct token *token, const struct command *c, double deadline,
 	if (start_program(c, &pid, &fd, err) == -1)
 		return -1;
 	buf_init(&answer, TOKEN_ANSWER_MAX);
-	result = read_answer(fd, deadline, &answer, &how);
+	result = read_answer(fd, deadline, waiter, &answer, &how);
 	close(fd);
+	if (result == 1) {
+		/* It may be about to store a sign-in: it is left to finish. */
+		result = no_answer(err, "it was not waited for");
+		goto out;
+	}
 	status = reap(pid, result == 0 ? deadline : 0);
 	if (result == -1) {
 		no_answer(err, how);
@@ -486,6 +494,7 @@ ask(struct token *token, const struct command *c, double deadline,
 		result =
 		    token_parse_answer(token, answer.data, answer.len, err);
 	}
+out:
 	buf_release(&answer);
 	return result;
 }
@@ -493,7 +502,7 @@ ask(struct token *token, const struct command *c, double deadline,
 static int
 ask_program(struct token *token, const struct config *config,
     const struct account *account, const char *libexec, const char *rejected,
-    double deadline, struct error *err)
+    double deadline, const struct waiter *waiter, struct error *err)
 {
 	/* A second for its answer to reach us. */
 	double seconds = deadline - file_now() - 1;
@@ -514,7 +523,7 @@ ask_program(struct token *token, const struct config *config,
 	}
 	add_argument(&c, "--");
 	add_argument(&c, account->mailbox);
-	result = ask(token, &c, deadline, err);
+	result = ask(token, &c, deadline, waiter, err);
 	free(c.path);
 	return result;
 }
@@ -530,7 +539,7 @@ token_get_relayed(struct token *token, const struct config *config,
 	command_init(&c, libexec, "submit", config);
 	add_argument(&c, "-t");
 	add_argument(&c, account->mailbox);
-	result = ask(token, &c, deadline, err);
+	result = ask(token, &c, deadline, NULL, err);
 	free(c.path);
 	return result;
 }
@@ -538,7 +547,7 @@ token_get_relayed(struct token *token, const struct config *config,
 int
 token_get(struct token *token, const struct config *config,
     const struct account *account, const char *libexec, const char *rejected,
-    double deadline, struct error *err)
+    double deadline, const struct waiter *waiter, struct error *err)
 {
 	char hash[ENCODE_SHA256_HEX_SIZE];
 	time_t now = time(NULL);
@@ -560,7 +569,7 @@ token_get(struct token *token, const struct config *config,
 	if (early && deadline > file_now() + TOKEN_EARLY_WAIT)
 		deadline = file_now() + TOKEN_EARLY_WAIT;
 	result = ask_program(
-	    token, config, account, libexec, rejected, deadline, err);
+	    token, config, account, libexec, rejected, deadline, waiter, err);
 	if (result == -1 && early) {
 		move_token(token, &cached);
 		result = 0;

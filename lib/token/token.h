@@ -26,6 +26,7 @@ struct account;
 struct config;
 struct error;
 struct record;
+struct waiter;
 
 #define TOKEN_MAX		(16u * 1024)	/* bytes of an access token */
 #define TOKEN_MARGIN		600		/* seconds left at the least */
@@ -48,12 +49,13 @@ void	token_release(struct token *);		/* wipes */
 /* Get one. 'libexec' is the folder of the token program, which is told the
  * path of 'config' unless it is set-id. 'rejected' is NULL or the hash of a
  * token that the server refused. 'deadline' is file_now() seconds: at most
- * until then. The error is what the token program says, class and hint with
+ * until then, and until 'waiter' (may be NULL) ends it. The error is what the token program says, class and hint with
  * it; or EX_CONFIG, EX_NOPERM where it cannot be run, EX_TEMPFAIL where it gave
  * no answer. A token that wants an early renewal is used where that fails. */
 int	token_get(struct token *, const struct config *,
 	    const struct account *, const char *libexec,
-	    const char *rejected, double deadline, struct error *);
+	    const char *rejected, double deadline, const struct waiter *,
+	    struct error *);
 
 /* The same through LIBEXEC/submit, for a user who may not run the token
  * program. EX_NOPERM unless `token_users` lists the user. */

@@ -2,6 +2,7 @@
 import os
 import shlex
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,6 +86,14 @@ class Outpost:
                 **{k: v for k, v in os.environ.items()
                    if k.endswith("SAN_OPTIONS")}, **more}
 
+    def waiting(self, folder="active"):
+        """The messages in a folder of the queue, in order of arrival."""
+        return [Entry(path) for path in
+                sorted((self.queue / folder).glob("*.env"))]
+
+    def failed(self):
+        return self.waiting("failed")
+
     def run(self, program, *args, input=b"", env=None, timeout=60, **more):
         if isinstance(input, str):
             input = input.encode()
@@ -114,6 +123,41 @@ class Outpost:
         assert result.out == ""
         arrived = self.office.messages[before:]
         return arrived[0] if arrived else result
+
+
+class Entry:
+    """A message of the queue, read from its files."""
+
+    def __init__(self, path):
+        self.path, self.id = path, path.stem
+        self.next = path.stat().st_mtime
+        message, envelope, self.header = path.read_bytes().split(b"\n\n", 2)
+        self.record = dict(_fields(message))
+        self.envelope = _fields(envelope)
+        self.body = path.with_suffix(".body").read_bytes()
+
+    def recipients(self):
+        """(address, state) of each."""
+        found = []
+        for key, value in self.envelope:
+            if key == "recipient":
+                found.append([value, "pending"])
+            elif key == "state":
+                found[-1][1] = value
+        return [tuple(r) for r in found]
+
+    @property
+    def pending(self):
+        return [a for a, state in self.recipients() if state == "pending"]
+
+    def make_due(self, seconds=1):
+        now = time.time() - seconds
+        os.utime(self.path, (now, now))
+
+
+def _fields(record):
+    return [tuple(line.split(": ", 1))
+            for line in record.decode().splitlines()[1:]]
 
 
 def _keys(keys):

@@ -328,6 +328,19 @@ def test_limits_of_the_caller_lose_nothing(system, office, limit):
     assert done.returncode == 0 or office.messages == []
 
 
+def test_what_a_caller_cannot_send_is_queued_as_the_service(system, office):
+    office.fault("at MAIL close")
+    done = system.run(CALLER, system.sendmail)
+    assert done.returncode == OK, done
+    assert b"queued as " in done.stderr
+    [path] = (system.queue / "active").glob("*.env")
+    assert f"uid: {pwd.getpwnam(CALLER).pw_uid}\n" in path.read_text()
+    for name in (path, path.with_suffix(".body")):
+        assert name.stat().st_uid == pwd.getpwnam(OUTPOST).pw_uid
+        assert name.stat().st_mode & 0o777 == 0o600
+    assert system.run(CALLER, f"cat {path}").returncode != 0
+
+
 def test_the_caller_cannot_signal_submit(system, office):
     office.fault("at BODY stall 2")
     done = system.run(CALLER, f"exec 3<&0; ({system.sendmail} <&3) & "

@@ -77,6 +77,7 @@ TESTED_BY = {
     "xtext": "envelope", "address_parse": "address", "oauth_error": "oauth",
     "session_login": "session", "session_transaction": "session",
     "renew": "e2e/test_tokens.py", "submit": "e2e/test_smtp.py",
+    "deliver": "e2e/test_queueing.py", "settle": "e2e/test_queueing.py",
 }
 
 

@@ -155,10 +155,38 @@ names_are_looked_up(void **state)
 
 /* ---- bytes */
 
-static void
+static bool
 count_call(void *arg)
 {
 	++*(int *)arg;
+	return true;
+}
+
+static bool
+stop(void *arg)
+{
+	(void)arg;
+	return false;
+}
+
+static void
+the_hook_can_end_the_wait(void **state)
+{
+	const struct waiter waiter = { .call = stop };
+	double start = file_now();
+	struct stream *s;
+	int pair[2];
+	char byte;
+
+	(void)state;
+	assert_int_equal(
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+	s = stream_new(pair[0], "x", &waiter);
+	assert_int_equal(stream_read(s, &byte, 1, start + 60, &err), -1);
+	assert_true(file_now() - start < 30);
+	assert_string_equal(err.status, "4.4.2");
+	stream_free(s);
+	close(pair[1]);
 }
 
 static void
@@ -449,6 +477,7 @@ main(void)
 		cmocka_unit_test(dead_address_is_not_waited_out),
 		cmocka_unit_test(names_are_looked_up),
 		cmocka_unit_test(silence_ends_at_the_deadline),
+		cmocka_unit_test(the_hook_can_end_the_wait),
 		cmocka_unit_test(end_of_the_stream_is_an_error),
 		cmocka_unit_test(bytes_go_both_ways),
 		cmocka_unit_test(trusted_by_folder_bundle_name_or_address),

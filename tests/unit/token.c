@@ -351,7 +351,7 @@ get(const char *rejected, double seconds, struct token *token,
 {
 	token_init(token);
 	return token_get(token, &config, &account, folder, rejected,
-	    file_now() + seconds, err);
+	    file_now() + seconds, NULL, err);
 }
 
 static void
@@ -415,8 +415,9 @@ missing_program_is_a_matter_of_installation(void **state)
 	if (getenv("OUTPOST_MEMCHECK") != NULL)
 		skip();
 	token_init(&token);
-	assert_int_equal(-1, token_get(&token, &config, &account,
-				 "/nonexistent", NULL, file_now() + 5, &err));
+	assert_int_equal(
+	    -1, token_get(&token, &config, &account, "/nonexistent", NULL,
+		    file_now() + 5, NULL, &err));
 	assert_int_equal(err.exit_code, EX_CONFIG);
 	assert_non_null(strstr(err.text, "/nonexistent/token"));
 	assert_int_not_equal(err.hint[0], '\0');
@@ -429,7 +430,7 @@ start(struct error *err)
 
 	token_init(&token);
 	return token_get(&token, &config, &account, "/nonexistent", NULL,
-	    file_now() + 5, err);
+	    file_now() + 5, NULL, err);
 }
 
 /* A process of its own, since limits count for no root and come back for
