@@ -1,4 +1,5 @@
-/* submit: takes a message from sendmail's pipe and sends or queues it.
+/* submit: takes a message from sendmail's pipe and sends or queues it; with
+ * -q, runs the queue.
  *
  * It owns the queue and talks to Microsoft, so it runs set-id as the user
  * 'outpost' and trusts nothing that its caller says: account, sender and
@@ -10,6 +11,7 @@
  * run the token program. The answer is that program's.
  *
  *	submit [-C config] [-v]
+ *	submit [-C config] -q [-fv] [-M pattern ...] [id ...]
  *	submit [-C config] -t mailbox
  */
 #include <pwd.h>
@@ -30,11 +32,13 @@
 #include "base/xalloc.h"
 #include "mail/address.h"
 #include "queue/learned.h"
+#include "queue/pattern.h"
 #include "queue/queue.h"
 #include "queue/spool.h"
 #include "smtp/stream.h"
 #include "submit/deliver.h"
 #include "submit/handoff.h"
+#include "submit/runner.h"
 #include "submit/submit.h"
 #include "token/token.h"
 
@@ -43,12 +47,19 @@
 #define RUN_SECONDS 7200
 #define RELAY_SECONDS 60 /* for a token by -t */
 #define HOST_SIZE 256
+#define PATTERNS_MAX 32
 
 struct job {
 	struct startup who;
 	const char *config_option; /* -C */
 	const char *token_of;      /* -t */
 	bool verbose;              /* -v, and somebody reads it */
+	bool queue_run;            /* -q */
+	bool force;                /* -f: also what is not due */
+	char *patterns[PATTERNS_MAX];
+	size_t pattern_count; /* -M */
+	char **ids;           /* what stands behind the options */
+	size_t id_count;
 	char *config_path;
 	struct config config;
 	char *caller_name; /* login name, or NULL */
@@ -62,29 +73,55 @@ struct job {
 static volatile sig_atomic_t signalled;
 
 static int
+not_by_hand(struct error *err)
+{
+	return error_set(
+	    err, EX_USAGE, "5.3.0", "submit is run by sendmail, not by hand");
+}
+
+static int
+take_option(struct job *job, int letter, struct error *err)
+{
+	switch (letter) {
+	case 'C':
+		job->config_option = optarg;
+		return 0;
+	case 'f':
+		job->force = true;
+		return 0;
+	case 'M':
+		if (job->pattern_count == PATTERNS_MAX ||
+		    !pattern_valid(optarg))
+			return not_by_hand(err);
+		job->patterns[job->pattern_count++] = optarg;
+		return 0;
+	case 'q':
+		job->queue_run = true;
+		return 0;
+	case 't':
+		job->token_of = optarg;
+		return 0;
+	case 'v':
+		job->verbose = true;
+		return 0;
+	default:
+		return not_by_hand(err);
+	}
+}
+
+static int
 parse_arguments(struct job *job, int argc, char **argv, struct error *err)
 {
 	int letter;
 
 	opterr = 0;
-	while ((letter = getopt(argc, argv, "+C:t:v")) != -1)
-		switch (letter) {
-		case 'C':
-			job->config_option = optarg;
-			break;
-		case 't':
-			job->token_of = optarg;
-			break;
-		case 'v':
-			job->verbose = true;
-			break;
-		default:
-			return error_set(err, EX_USAGE, "5.3.0",
-			    "submit is run by sendmail, not by hand");
-		}
-	if (optind != argc)
-		return error_set(err, EX_USAGE, "5.3.0",
-		    "submit is run by sendmail, not by hand");
+	while ((letter = getopt(argc, argv, "+C:fM:qt:v")) != -1)
+		if (take_option(job, letter, err) == -1)
+			return -1;
+	job->ids = argv + optind;
+	job->id_count = (size_t)(argc - optind);
+	if (job->id_count > 0 && !job->queue_run)
+		return not_by_hand(err);
 	if (job->who.service && job->config_option != NULL)
 		return error_set(err, EX_NOPERM, "5.7.0",
 		    "-C is not for a system installation");
@@ -306,6 +343,40 @@ send_message(struct job *job, struct error *err)
 	return deliver(&delivery, err);
 }
 
+static void
+show_progress(void *arg, const char *line)
+{
+	char clean[ERROR_TEXT_SIZE * 4];
+
+	(void)arg;
+	(void)fprintf(stderr, "%s\n", log_clean(clean, sizeof(clean), line));
+}
+
+/* All messages for root and for who owns the queue, else the caller's. */
+static int
+run_queue(struct job *job, struct error *err)
+{
+	char host[HOST_SIZE] = "";
+	const struct run run = {
+		.config = &job->config,
+		.libexec = libexec_folder(job),
+		.host = host,
+		.own = job->who.caller != 0 && job->who.caller != geteuid(),
+		.uid = job->who.caller,
+		.force = job->force,
+		.patterns = job->patterns,
+		.pattern_count = job->pattern_count,
+		.ids = job->ids,
+		.id_count = job->id_count,
+		.signalled = &signalled,
+		.progress = job->verbose ? show_progress : NULL,
+	};
+
+	(void)gethostname(host, sizeof(host) - 1);
+	catch_signals();
+	return runner_run(&run, err);
+}
+
 static int
 run(struct job *job, int argc, char **argv, struct error *err)
 {
@@ -327,6 +398,8 @@ run(struct job *job, int argc, char **argv, struct error *err)
 		return -1;
 	if (job->token_of != NULL)
 		return get_token(job, &job->token, err);
+	if (job->queue_run)
+		return run_queue(job, err);
 	if (handoff_receive(STDIN_FILENO, &job->entry.envelope,
 		&job->entry.header, &job->end, &receiver, err) == -1)
 		return -1;
@@ -336,6 +409,17 @@ run(struct job *job, int argc, char **argv, struct error *err)
 		&job->spool, job->config.queue_dir, job->end.lines, err) == -1)
 		return -1;
 	return send_message(job, err);
+}
+
+/* A run of the queue has no sendmail that would say it. */
+static void
+report(const struct error *err)
+{
+	if (err->exit_code == EX_OK)
+		return;
+	show_progress(NULL, err->text);
+	if (err->hint[0] != '\0')
+		(void)fprintf(stderr, "  hint: %s\n", err->hint);
 }
 
 int
@@ -357,6 +441,8 @@ main(int argc, char **argv)
 		    "the message failed, and nothing tells why");
 	if (job.token_of != NULL)
 		answer_token(&job.token, &result);
+	else if (job.queue_run)
+		report(&result);
 	else
 		handoff_answer(STDOUT_FILENO, &result);
 	token_release(&job.token);

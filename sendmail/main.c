@@ -19,6 +19,7 @@
 #include "sendmail/compose.h"
 #include "sendmail/intake.h"
 #include "sendmail/options.h"
+#include "sendmail/queue_run.h"
 #include "submit/handoff.h"
 
 /* What the parts of one run share. */
@@ -212,6 +213,15 @@ run_message(struct run *r, struct error *err)
 }
 
 static int
+run_queue(struct run *r, struct error *err)
+{
+	if (load_config(r, err) == -1)
+		return -1;
+	return queue_run(
+	    &r->options, r->libexec, r->system ? NULL : r->config_path, err);
+}
+
+static int
 run(struct run *r, int argc, char **argv, struct error *err)
 {
 	const char *name = argc > 0 ? strrchr(argv[0], '/') : NULL;
@@ -231,6 +241,8 @@ run(struct run *r, int argc, char **argv, struct error *err)
 	case MODE_VERSION:
 		(void)printf("Outpost %s\n", OUTPOST_VERSION);
 		return 0;
+	case MODE_QUEUE:
+		return run_queue(r, err);
 	case MODE_MESSAGE:
 		break;
 	}
@@ -248,7 +260,8 @@ main(int argc, char **argv)
 	config_init(&r.config);
 	message_init(&r.message, NULL, NULL, NULL);
 	if (run(&r, argc, argv, &err) == -1) {
-		if (err.exit_code != EX_USAGE && !r.input_taken)
+		if (err.exit_code != EX_USAGE && !r.input_taken &&
+		    r.options.mode == MODE_MESSAGE)
 			intake_drain(STDIN_FILENO, r.options.ignore_dots);
 		report(&err);
 		exit_code = err.exit_code;

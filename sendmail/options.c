@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "queue/pattern.h"
 
 /* Takes an option's argument (NULL for a flag). */
 typedef int option_handler(
@@ -13,7 +14,7 @@ typedef int option_handler(
 
 static option_handler set_flag, set_text, set_body_type, set_hops, set_mode,
     set_error_mode, set_short_option, set_long_option, set_delivery, set_debug,
-    ignore, ignore_file, not_yet;
+    set_queue, ignore, ignore_file, not_yet;
 
 enum argument {
 	NONE,
@@ -50,7 +51,7 @@ static const struct option {
 	{ 'O', NEEDED,   set_long_option,  "option by its long name" },
 	{ 'o', NEEDED,   set_short_option, "option by its letter" },
 	{ 'p', NEEDED,   ignore,           "accepted and ignored" },
-	{ 'q', ATTACHED, not_yet,          "run the queue" },
+	{ 'q', ATTACHED, set_queue,        "run the queue" },
 	{ 'R', NEEDED,   set_text,         "what notifications return" },
 	{ 'r', NEEDED,   set_text,         "like -f" },
 	{ 's', NONE,     ignore,           "accepted and ignored" },
@@ -103,6 +104,7 @@ static const struct {
 };
 /* clang-format on */
 
+#define INTERVAL_MAX (7 * 86400)
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define OPTSTRING_SIZE (COUNT(table) * 3 + 2)
 
@@ -289,6 +291,58 @@ set_long_option(
 		    strncasecmp(argument, settings[i].name, len) == 0)
 			return apply_setting(o, i, value, err);
 	return 0;
+}
+
+/* "30s", "5m", "1h30m", "1d"; a number alone is minutes. 0 for no such. */
+static unsigned
+parse_interval(const char *text)
+{
+	static const struct {
+		char unit;
+		unsigned seconds;
+	} units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 },
+		{ 'w', 604800 }, { '\0', 60 } };
+	unsigned long total = 0;
+
+	while (*text != '\0') {
+		size_t digits = strspn(text, "0123456789"), i = 0;
+		unsigned long number = strtoul(text, NULL, 10);
+
+		if (digits == 0 || digits > 6)
+			return 0;
+		text += digits;
+		while (i < COUNT(units) && units[i].unit != *text)
+			i++;
+		if (i == COUNT(units))
+			return 0;
+		total += number * units[i].seconds;
+		text += *text != '\0';
+	}
+	return total <= INTERVAL_MAX ? (unsigned)total : 0;
+}
+
+static int
+set_queue(struct options *o, char letter, char *argument, struct error *err)
+{
+	(void)letter;
+	o->mode = MODE_QUEUE;
+	if (argument == NULL)
+		return 0;
+	if (strcmp(argument, "f") == 0) {
+		o->force = true;
+		return 0;
+	}
+	if (isdigit((unsigned char)*argument) &&
+	    (o->interval = parse_interval(argument)) > 0)
+		return 0;
+	if (pattern_valid(argument) &&
+	    o->pattern_count < OPTIONS_PATTERNS_MAX) {
+		o->patterns[o->pattern_count++] = argument;
+		return 0;
+	}
+	error_set(err, EX_USAGE, "5.5.4", "-q does not know '%s'", argument);
+	return usage(err, "it takes f, a time such as 5m, or [!]I, R or S with "
+			  "a part of an id, a recipient or a sender");
 }
 
 static int

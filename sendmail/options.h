@@ -16,11 +16,14 @@
 
 struct error;
 
+#define OPTIONS_PATTERNS_MAX	32
+
 /* What is to be done. */
 enum options_mode {
 	MODE_MESSAGE,		/* read one message and send it */
 	MODE_NOTHING,		/* -bh, -bH: no host status is kept; exit 0 */
 	MODE_VERSION,		/* -d0.1 */
+	MODE_QUEUE,		/* -q: run the queue */
 };
 
 struct options {
@@ -32,6 +35,11 @@ struct options {
 	bool smtputf8;			/* -U */
 	bool eight_bit;			/* -B8BITMIME */
 	bool queue_only;		/* -odq, -odd */
+	bool force;			/* -qf: also what is not due */
+	unsigned interval;		/* -q5m: seconds between runs; 0: one */
+	/* -qI, -qR, -qS: as pattern.h has them. */
+	char *patterns[OPTIONS_PATTERNS_MAX];
+	size_t pattern_count;
 	const char *sender;		/* -f, -r: NULL when not given */
 	const char *full_name;		/* -F */
 	const char *notify;		/* -N */

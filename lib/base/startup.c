@@ -266,6 +266,16 @@ startup_deadline(unsigned seconds)
 	(void)alarm(seconds);
 }
 
+pid_t
+startup_fork(int (*work)(void *arg), void *arg)
+{
+	pid_t child = fork();
+
+	if (child == 0)
+		_exit(work(arg));
+	return child;
+}
+
 int
 startup_become(const char *user, struct error *err)
 {

@@ -54,6 +54,10 @@ int	startup_ignored_error(struct error *);
 /* End the process after so many seconds, whatever happens (SIGALRM). */
 void	startup_deadline(unsigned seconds);
 
+/* Do 'work' in a process of its own, which ends with what it returns. Its
+ * id, or -1 with errno. */
+pid_t	startup_fork(int (*work)(void *arg), void *arg);
+
 /* Become this user for good (groups, gid, uid). As root; otherwise fine when
  * we are that user already, else EX_NOPERM. EX_CONFIG: no such user. */
 int	startup_become(const char *user, struct error *);

@@ -199,6 +199,8 @@ put_recipient(
 	put_if(out, "original", r->original);
 	if (r->state != RECIPIENT_PENDING)
 		record_put(out, "state", state_names[r->state]);
+	if (r->told)
+		record_put(out, "told", "yes");
 	if (r->error == NULL)
 		return;
 	if (*last != NULL && same_error(*last, r->error))
@@ -397,6 +399,8 @@ read_recipient_field(struct envelope *e, const char *key, const char *value,
 		return read_original(r, value, err);
 	if (strcmp(key, "state") == 0)
 		return read_state(r, value, err);
+	if (strcmp(key, "told") == 0)
+		return read_flag(&r->told, key, value, err);
 	if (strcmp(key, "error") == 0)
 		return read_error(r, value, last, err);
 	if (strcmp(key, "hint") == 0 && r->error != NULL) {

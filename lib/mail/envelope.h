@@ -28,6 +28,7 @@ struct recipient {
 	char *original;			/* ORCPT, "rfc822;" and xtext, or NULL */
 	enum recipient_state state;
 	struct error *error;		/* the last verdict, or NULL; owned */
+	bool told;			/* the sender knows that it is refused */
 };
 
 struct envelope_slot;

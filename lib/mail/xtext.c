@@ -43,6 +43,26 @@ xtext_valid(const char *text)
 	return true;
 }
 
+static unsigned
+hex_digit(char c)
+{
+	return (unsigned)(strchr(hex, c) - hex);
+}
+
+void
+xtext_decode(struct buf *out, const char *xtext)
+{
+	while (*xtext != '\0') {
+		if (*xtext != '+') {
+			(void)buf_addc(out, *xtext++);
+			continue;
+		}
+		(void)buf_addc(out,
+		    (char)(hex_digit(xtext[1]) << 4 | hex_digit(xtext[2])));
+		xtext += 3;
+	}
+}
+
 int
 dsn_envid(const char *option, char **out, struct error *err)
 {

@@ -18,6 +18,9 @@ void	xtext_encode(struct buf *out, const char *text);
 /* Is it xtext already? */
 bool	xtext_valid(const char *text);
 
+/* Append what a valid xtext stands for. */
+void	xtext_decode(struct buf *out, const char *xtext);
+
 /* ENVID for a command line's -V: '*out' is xtext, to be freed. EX_USAGE when
  * it is empty, too long or not printable ASCII. */
 int	dsn_envid(const char *option, char **out, struct error *);

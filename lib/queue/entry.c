@@ -78,7 +78,7 @@ entry_header_at(const char *text, size_t len)
 static int
 cut(struct error *err)
 {
-	return error_set(err, EX_DATAERR, "5.3.5", "the file was cut");
+	return error_set(err, EX_SOFTWARE, "5.3.5", "the file was cut");
 }
 
 /* An optional number. */
@@ -91,7 +91,7 @@ get_number(const struct record *r, const char *key, long long max,
 	    record_get_number(r, key, 0, max, out) == 0)
 		return 0;
 	return error_set(
-	    err, EX_DATAERR, "5.3.5", "'%s' is no such number", key);
+	    err, EX_SOFTWARE, "5.3.5", "'%s' is no such number", key);
 }
 
 static int
@@ -105,7 +105,7 @@ read_message(struct entry *e, const struct record *r, long long *header_len,
 	    record_get_number(r, "size", 0, INT64_MAX, &size) == -1 ||
 	    record_get_number(r, "header", 0, ENTRY_HEADER_MAX, header_len) ==
 		-1)
-		return error_set(err, EX_DATAERR, "5.3.5",
+		return error_set(err, EX_SOFTWARE, "5.3.5",
 		    "the record of the message is not complete");
 	if (get_number(r, "attempts", INT32_MAX, &e->attempts, err) == -1 ||
 	    get_number(r, "tried", INT64_MAX, &tried, err) == -1 ||
@@ -116,7 +116,7 @@ read_message(struct entry *e, const struct record *r, long long *header_len,
 		return -1;
 	if (record_get(r, "class") != NULL &&
 	    record_get_error(r, &e->why) == -1)
-		return error_set(err, EX_DATAERR, "5.3.5",
+		return error_set(err, EX_SOFTWARE, "5.3.5",
 		    "the record of the last failure is not complete");
 	e->uid = (uid_t)uid;
 	e->arrived = (time_t)arrived;
@@ -141,7 +141,7 @@ read_parts(struct entry *e, const char *text, size_t len, bool brief,
 	if (header_at == 0)
 		return cut(err);
 	if (first - 1 > ENTRY_RECORD_MAX)
-		return error_set(err, EX_DATAERR, "5.3.5",
+		return error_set(err, EX_SOFTWARE, "5.3.5",
 		    "the record of the message is too long");
 	if (record_parse(&record, RECORD_TYPE, text, first - 1, err) == -1)
 		return -1;
@@ -166,6 +166,9 @@ entry_parse(struct entry *e, const char *text, size_t len, bool brief,
 	entry_init(&parsed);
 	if (read_parts(&parsed, text, len, brief, err) == -1) {
 		entry_release(&parsed);
+		/* A bad address in it is a mistake of ours too. */
+		if (err != NULL)
+			err->exit_code = EX_SOFTWARE;
 		return -1;
 	}
 	strlcpy(parsed.id, e->id, sizeof(parsed.id));

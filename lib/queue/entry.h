@@ -61,7 +61,7 @@ void	entry_release(struct entry *);
 
 /* Append the text of ID.env. */
 void	entry_format(const struct entry *, struct buf *out);
-/* Read it back, all but id, folder, next, kept and body_fd. EX_DATAERR. With
+/* Read it back, all but id, folder, next, kept and body_fd. EX_SOFTWARE. With
  * 'brief' the text may end anywhere behind the envelope, and no header is
  * kept: for listings. */
 int	entry_parse(struct entry *, const char *text, size_t len, bool brief,

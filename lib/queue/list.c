@@ -25,8 +25,8 @@ list_release(struct list *l)
 	list_init(l);
 }
 
-static void
-append(struct list *l, const char *name)
+void
+list_add(struct list *l, const char *name)
 {
 	if (l->count == l->room) {
 		l->room = l->room == 0 ? 64 : l->room * 2;
@@ -39,6 +39,13 @@ static int
 compare(const void *a, const void *b)
 {
 	return strcmp(a, b);
+}
+
+void
+list_sort(struct list *l)
+{
+	if (l->count > 1)
+		qsort(l->names, l->count, sizeof(*l->names), compare);
 }
 
 /* Is 'name' a message's name with this behind it? It is then in 'id'. */
@@ -65,12 +72,14 @@ is_wanted(DIR *folder, const char *name, const char *id,
 		return true;
 	if (filter->own && id_uid(id) != filter->uid)
 		return false;
-	if (filter->due == 0)
+	if (filter->due == 0 && filter->older == 0)
 		return true;
-	/* What is gone meanwhile is not due. */
-	return fstatat(dirfd(folder), name, &status, AT_SYMLINK_NOFOLLOW) ==
-		   0 &&
-	       entry_due(status.st_mtime, filter->due) <= filter->due;
+	/* What is gone meanwhile is neither. */
+	if (fstatat(dirfd(folder), name, &status, AT_SYMLINK_NOFOLLOW) == -1)
+		return false;
+	return (filter->due == 0 ||
+		   entry_due(status.st_mtime, filter->due) <= filter->due) &&
+	       (filter->older == 0 || status.st_mtime < filter->older);
 }
 
 static DIR *
@@ -106,11 +115,10 @@ list_read(struct list *l, const char *dir, enum entry_folder which,
 
 		if (is_named(file->d_name, ".env", id) &&
 		    is_wanted(folder, file->d_name, id, filter))
-			append(l, id);
+			list_add(l, id);
 	}
 	closedir(folder);
-	if (l->count > 1)
-		qsort(l->names, l->count, sizeof(*l->names), compare);
+	list_sort(l);
 	return 0;
 }
 
@@ -161,7 +169,7 @@ list_read_left(
 	while ((file = readdir(folder)) != NULL)
 		if (is_left(folder, file->d_name, now) &&
 		    !is_body_of_message(folder, file->d_name))
-			append(l, file->d_name);
+			list_add(l, file->d_name);
 	closedir(folder);
 }
 

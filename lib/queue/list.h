@@ -29,11 +29,14 @@ struct list_filter {
 	bool own;		/* only those of 'uid' */
 	uid_t uid;
 	time_t due;		/* only those due then; 0: all */
+	time_t older;		/* only those of a time before; 0: all */
 };
 
 void	list_init(struct list *);
 void	list_release(struct list *);
 
+void	list_add(struct list *, const char *name);
+void	list_sort(struct list *);
 /* The messages of a folder; none where there is no folder. 'filter' may be
  * NULL. EX_IOERR, EX_NOPERM. */
 int	list_read(struct list *, const char *dir, enum entry_folder,

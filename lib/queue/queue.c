@@ -179,7 +179,7 @@ queue_add(
 	    link_body(dir, e, spool, &path, err) == -1)
 		return hint_room(err);
 	if ((e->body_fd = fcntl(spool->fd, F_DUPFD_CLOEXEC, 3)) == -1) {
-		error_set(err, EX_OSERR, "4.3.0", "cannot keep a lock: %s",
+		error_set(err, EX_TEMPFAIL, "4.3.0", "cannot keep a lock: %s",
 		    strerror(errno));
 		goto undo;
 	}
@@ -211,7 +211,7 @@ read_text(int fd, bool brief, struct buf *text, struct error *err)
 		ssize_t n;
 
 		if (room == NULL)
-			return error_set(err, EX_DATAERR, "5.3.4",
+			return error_set(err, EX_SOFTWARE, "5.3.4",
 			    "the envelope is too large");
 		n = file_read_some(fd, room, piece);
 		if (n == -1)
@@ -239,8 +239,8 @@ queue_read(const char *dir, enum entry_folder folder, const char *id,
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd == -1 || fstat(fd, &status) == -1) {
 		why = errno;
-		error_set(err, EX_NOINPUT, "4.3.0", "cannot open '%s': %s",
-		    path, strerror(why));
+		error_set(err, EX_IOERR, "4.3.0", "cannot open '%s': %s", path,
+		    strerror(why));
 		goto out;
 	}
 	strlcpy(e->id, id, sizeof(e->id));
@@ -321,10 +321,10 @@ check_body(struct entry *e, struct error *err)
 
 	if (e->body_fd == -1)
 		return error_set(
-		    err, EX_DATAERR, "5.3.5", "its body is missing");
+		    err, EX_SOFTWARE, "5.3.5", "its body is missing");
 	if (fstat(e->body_fd, &status) == -1 || !S_ISREG(status.st_mode) ||
 	    ((uint64_t)status.st_size != e->size && e->folder == ENTRY_ACTIVE))
-		return error_set(err, EX_DATAERR, "5.3.5",
+		return error_set(err, EX_SOFTWARE, "5.3.5",
 		    "its body does not have %llu bytes",
 		    (unsigned long long)e->size);
 	e->kept = (uint64_t)status.st_size;
@@ -343,7 +343,7 @@ take(const char *dir, enum entry_folder folder, const char *id, struct entry *e,
 	if ((taken = lock_body(dir, e, err)) != QUEUE_CLAIMED)
 		return taken;
 	if (queue_read(dir, folder, id, false, e, err) == -1) {
-		if (err->exit_code == EX_DATAERR)
+		if (err->exit_code == EX_SOFTWARE)
 			return QUEUE_CORRUPT;
 		if (errno != ENOENT)
 			return QUEUE_ERROR;

@@ -55,8 +55,8 @@ int	queue_add(const char *dir, struct entry *, struct spool *,
 /* Take a message: lock it, then read it. 'e' is one after entry_init(). */
 enum queue_claim queue_claim(const char *dir, enum entry_folder,
 	    const char *id, struct entry *, struct error *);
-/* Read it without the lock; 'brief' as for entry_parse(). EX_NOINPUT and
- * errno ENOENT: it is not there. */
+/* Read it without the lock; 'brief' as for entry_parse(). EX_IOERR and
+ * errno ENOENT: it is not there. EX_SOFTWARE: it is corrupt. */
 int	queue_read(const char *dir, enum entry_folder, const char *id,
 	    bool brief, struct entry *, struct error *);
 

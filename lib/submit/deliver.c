@@ -173,7 +173,9 @@ conclude(struct work *w, int result, struct error *why, struct error *err)
 	const struct delivery *d = w->delivery;
 	const struct settle about = {
 		.config = w->submission.config,
+		.host = w->submission.helo,
 		.now = time(NULL),
+		.caller_waits = true,
 	};
 	size_t sent;
 	struct error trouble;

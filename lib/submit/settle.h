@@ -1,11 +1,13 @@
 /* What becomes of a message after an attempt to send it: it is done and
  * leaves the queue, it waits for the next attempt, or it has failed and is
  * kept to be looked at. One place for messages that a caller brings and for
- * those that are in the queue already.
+ * those that are in the queue already. Senders are notified of recipients who
+ * were refused or given up, unless an exit code tells them.
  */
 #ifndef SETTLE_H
 #define SETTLE_H
 
+#include <stdbool.h>
 #include <time.h>
 
 struct config;
@@ -21,7 +23,9 @@ enum settled {
 
 struct settle {
 	const struct config *config;
+	const char *host;	/* this host's name */
 	time_t now;
+	bool caller_waits;	/* and sees an exit code */
 };
 
 /* 'why' is what submit_send() said, or why there was no attempt; it does not

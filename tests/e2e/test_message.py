@@ -335,7 +335,7 @@ def test_resent_recipients_win(outpost):
     (("-Nsometimes", "-t"), SIMPLE, USAGE, "sometimes"),
     (("-bd",), SIMPLE, USAGE, "daemon"),
     (("-bs",), SIMPLE, USAGE, "not supported yet"),
-    (("-q",), SIMPLE, USAGE, "not supported yet"),
+    (("-qX",), SIMPLE, USAGE, "-q does not know"),
 ])
 def test_bad_use_is_told_and_nothing_is_sent(outpost, office, arguments, text,
                                              code, word):

@@ -78,6 +78,8 @@ TESTED_BY = {
     "session_login": "session", "session_transaction": "session",
     "renew": "e2e/test_tokens.py", "submit": "e2e/test_smtp.py",
     "deliver": "e2e/test_queueing.py", "settle": "e2e/test_queueing.py",
+    "runner": "e2e/test_runner.py", "notify": "e2e/test_runner.py",
+    "pattern": "e2e/test_runner.py",
 }
 
 

@@ -86,7 +86,7 @@ a_file_that_was_cut_is_refused_wherever_it_was(void **state)
 	for (size_t len = 0; len < text.len; len++) {
 		assert_int_equal(
 		    entry_parse(&back, text.data, len, false, &err), -1);
-		assert_int_equal(err.exit_code, EX_DATAERR);
+		assert_int_equal(err.exit_code, EX_SOFTWARE);
 	}
 	buf_adds(&text, "x");
 	assert_int_equal(

@@ -1,0 +1,390 @@
+#include "submit/notify.h"
+
+#include <sysexits.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "account/config.h"
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/record.h"
+#include "base/xalloc.h"
+#include "mail/address.h"
+#include "mail/bounce.h"
+#include "mail/complete.h"
+#include "queue/queue.h"
+#include "queue/spool.h"
+
+#define RECORD_TYPE "notices"
+#define LOCK_SECONDS 10.0
+#define UNIQUE_SIZE 64
+#define TO_MAX 2
+#define MESSAGE_MAX (16u * 1024 * 1024)
+#define LINE_SIZE 600
+
+static void
+format_date(char out[COMPLETE_DATE_SIZE], time_t when)
+{
+	struct tm local = { .tm_mday = 1 };
+
+	(void)localtime_r(&when, &local);
+	complete_date(out, &local, (int)local.tm_gmtoff);
+}
+
+/* What a letter needs besides its text. */
+struct letter {
+	struct bounce_letter about;
+	const char *to[TO_MAX];
+	char date[COMPLETE_DATE_SIZE];
+	char unique[UNIQUE_SIZE];
+	bool smtputf8;
+	struct buf header;
+	struct buf body;
+};
+
+static void
+begin_letter(struct letter *l, const struct notify *n, const char *account)
+{
+	const char *admin = n->config->admin;
+	size_t count = 0;
+
+	*l = (struct letter){ .smtputf8 = false };
+	l->to[count++] = account;
+	if (admin != NULL && !address_same_mailbox(admin, account) &&
+	    address_smtp_safe(admin, &l->smtputf8, NULL) == 0)
+		l->to[count++] = admin;
+	(void)address_smtp_safe(account, &l->smtputf8, NULL);
+	format_date(l->date, n->now);
+	(void)snprintf(l->unique, sizeof(l->unique), "%llx.%08x%08x",
+	    (unsigned long long)n->now, arc4random(), arc4random());
+	l->about = (struct bounce_letter){
+		.account = account,
+		.to = l->to,
+		.to_count = count,
+		.host = n->host,
+		.date = l->date,
+		.unique = l->unique,
+	};
+	buf_init(&l->header, ENTRY_HEADER_MAX);
+	buf_init(&l->body, MESSAGE_MAX);
+}
+
+static void
+release_letter(struct letter *l)
+{
+	buf_release(&l->header);
+	buf_release(&l->body);
+}
+
+static bool
+has_8bit(const struct buf *text)
+{
+	for (size_t i = 0; i < text->len; i++)
+		if ((unsigned char)text->data[i] > 127)
+			return true;
+	return false;
+}
+
+static int
+fill_entry(struct entry *e, const struct letter *l, const struct notify *n,
+    struct error *err)
+{
+	e->uid = geteuid();
+	e->arrived = e->next = n->now;
+	e->notice = true;
+	e->envelope.account = xstrdup(l->about.account);
+	e->envelope.sender = xstrdup(l->about.account);
+	e->envelope.notify = xstrdup("NEVER");
+	e->envelope.smtputf8 = l->smtputf8;
+	e->envelope.eight_bit = has_8bit(&l->body);
+	for (size_t i = 0; i < l->about.to_count; i++)
+		if (envelope_add(&e->envelope, l->to[i], err) == -1)
+			return -1;
+	return buf_add(&e->header, l->header.data, l->header.len);
+}
+
+/* Put the letter into the queue. 'about' is what it is about, for the log. */
+static void
+post(const struct letter *l, const struct notify *n, const char *about)
+{
+	struct entry e;
+	struct spool spool;
+	struct error err;
+
+	entry_init(&e);
+	spool_init(&spool);
+	error_clear(&err);
+	if (fill_entry(&e, l, n, &err) == -1 ||
+	    spool_open(&spool, n->config->queue_dir, &err) == -1 ||
+	    spool_write(&spool, l->body.data, l->body.len, &err) == -1 ||
+	    queue_add(n->config->queue_dir, &e, &spool, &err) == -1)
+		log_line(LOG_ERR, "%s: cannot queue a notification: %s", about,
+		    err.text);
+	else
+		log_line(LOG_INFO, "%s: sender notification: %s", about, e.id);
+	spool_release(&spool);
+	entry_release(&e);
+}
+
+/* The file of this hour's notifications. */
+struct notices {
+	long long since;
+	long long sent;
+	long long more; /* over NOTIFY_LINES_MAX */
+	char **lines;   /* "account text", not told yet */
+	size_t count;
+};
+
+static char *
+notices_path(const struct notify *n, const char *suffix)
+{
+	return xasprintf("%s/notices%s", n->config->queue_dir, suffix);
+}
+
+static void
+release_notices(struct notices *all)
+{
+	for (size_t i = 0; i < all->count; i++)
+		free(all->lines[i]);
+	free(all->lines);
+	*all = (struct notices){ .lines = NULL };
+}
+
+static void
+add_line(struct notices *all, const char *line)
+{
+	if (all->count == NOTIFY_LINES_MAX) {
+		all->more++;
+		return;
+	}
+	all->lines =
+	    xreallocarray(all->lines, all->count + 1, sizeof(*all->lines));
+	all->lines[all->count++] = xstrdup(line);
+}
+
+/* A file that cannot be read begins a new hour. */
+static void
+read_notices(struct notices *all, const struct notify *n)
+{
+	char *path = notices_path(n, "");
+	struct record record;
+	struct error ignored;
+	struct buf text;
+
+	*all = (struct notices){ .since = (long long)n->now };
+	buf_init(&text, RECORD_TEXT_MAX);
+	if (file_read(path, &text, &ignored) == 0 &&
+	    record_parse(&record, RECORD_TYPE, text.data, text.len, &ignored) ==
+		0) {
+		(void)record_get_number(
+		    &record, "since", 0, (long long)n->now, &all->since);
+		(void)record_get_number(
+		    &record, "sent", 0, INT32_MAX, &all->sent);
+		(void)record_get_number(
+		    &record, "more", 0, INT64_MAX, &all->more);
+		for (size_t i = 0; i < record.count; i++)
+			if (strcmp(record.fields[i].key, "late") == 0)
+				add_line(all, record.fields[i].value);
+		record_release(&record);
+	}
+	buf_release(&text);
+	free(path);
+}
+
+static void
+write_notices(const struct notices *all, const struct notify *n)
+{
+	char *path = notices_path(n, "");
+	struct error err;
+	struct buf text;
+
+	buf_init(&text, RECORD_TEXT_MAX);
+	record_begin(&text, RECORD_TYPE);
+	record_put_number(&text, "since", all->since);
+	record_put_number(&text, "sent", all->sent);
+	record_put_number(&text, "more", all->more);
+	for (size_t i = 0; i < all->count; i++)
+		record_put(&text, "late", all->lines[i]);
+	if (file_replace(path, text.data, text.len, 0600, &err) == -1)
+		log_line(LOG_WARNING, "%s", err.text);
+	buf_release(&text);
+	free(path);
+}
+
+/* Is line i the first of its account? The account is what stands before the
+ * first blank. */
+static bool
+is_first_of_account(const struct notices *all, size_t i)
+{
+	size_t len = strcspn(all->lines[i], " ") + 1;
+
+	for (size_t k = 0; k < i; k++)
+		if (strncmp(all->lines[k], all->lines[i], len) == 0)
+			return false;
+	return true;
+}
+
+static void
+post_summary(const struct notices *all, size_t first, const struct notify *n)
+{
+	const char *lines[NOTIFY_LINES_MAX];
+	size_t len = strcspn(all->lines[first], " ");
+	char *account = xstrndup(all->lines[first], len);
+	struct letter letter;
+	size_t count = 0;
+
+	for (size_t i = first; i < all->count; i++)
+		if (strncmp(all->lines[i], all->lines[first], len + 1) == 0)
+			lines[count++] = all->lines[i] + len + 1;
+	begin_letter(&letter, n, account);
+	bounce_summary(&letter.about, lines, count,
+	    (unsigned long long)all->more, &letter.header, &letter.body);
+	post(&letter, n, "summary");
+	release_letter(&letter);
+	free(account);
+}
+
+/* The hour is over: say what was not said, and begin another. */
+static bool
+turn_hour(struct notices *all, const struct notify *n)
+{
+	if (all->since + NOTIFY_SECONDS > (long long)n->now)
+		return false;
+	for (size_t i = 0; i < all->count; i++)
+		if (is_first_of_account(all, i))
+			post_summary(all, i, n);
+	release_notices(all);
+	all->since = (long long)n->now;
+	return true;
+}
+
+static int
+lock_notices(const struct notify *n)
+{
+	char *path = notices_path(n, ".lock");
+	struct error ignored;
+	int fd = file_lock(path, file_now() + LOCK_SECONDS, &ignored);
+
+	free(path);
+	return fd;
+}
+
+void
+notify_flush(const struct notify *n)
+{
+	char *path = notices_path(n, "");
+	bool none = access(path, F_OK) == -1;
+	struct notices all;
+	int fd;
+
+	free(path);
+	if (none || (fd = lock_notices(n)) == -1)
+		return;
+	read_notices(&all, n);
+	if (turn_hour(&all, n))
+		write_notices(&all, n);
+	release_notices(&all);
+	close(fd);
+}
+
+/* May a letter of its own be sent? Else 'line' is noted for the summary. */
+static bool
+take_turn(const struct notify *n, const char *line)
+{
+	int fd = lock_notices(n);
+	struct notices all;
+	bool allowed;
+
+	if (fd == -1)
+		return true;
+	read_notices(&all, n);
+	(void)turn_hour(&all, n);
+	allowed = all.sent < NOTIFY_HOURLY;
+	if (allowed)
+		all.sent++;
+	else
+		add_line(&all, line);
+	write_notices(&all, n);
+	release_notices(&all);
+	close(fd);
+	return allowed;
+}
+
+static bool
+is_wished(const struct entry *e, const char *event)
+{
+	const char *wishes = e->envelope.notify;
+
+	if (e->notice || e->envelope.account == NULL)
+		return false;
+	return wishes == NULL || strstr(wishes, event) != NULL;
+}
+
+static void
+format_line(char out[LINE_SIZE], const struct entry *e, enum bounce_kind kind)
+{
+	const struct recipient *r = NULL;
+
+	for (size_t i = 0; i < e->envelope.count && r == NULL; i++)
+		if (e->envelope.recipients[i].state ==
+		    (kind == BOUNCE_FAILED ? RECIPIENT_REFUSED
+					   : RECIPIENT_PENDING))
+			r = &e->envelope.recipients[i];
+	(void)snprintf(out, LINE_SIZE, "%s %s %s to <%s>: %.200s",
+	    e->envelope.account, e->id,
+	    kind == BOUNCE_FAILED ? "failed" : "late",
+	    r != NULL ? r->address : "",
+	    r != NULL && r->error != NULL ? r->error->text : e->why.text);
+}
+
+static void
+tell(const struct notify *n, const struct entry *e, enum bounce_kind kind)
+{
+	char arrived[COMPLETE_DATE_SIZE], tried[COMPLETE_DATE_SIZE];
+	char until[COMPLETE_DATE_SIZE], line[LINE_SIZE];
+	struct letter letter;
+
+	format_line(line, e, kind);
+	if (!take_turn(n, line))
+		return;
+	begin_letter(&letter, n, e->envelope.account);
+	format_date(arrived, e->arrived);
+	format_date(tried, e->tried);
+	format_date(
+	    until, e->arrived + (time_t)(e->on_hold + n->config->give_up));
+	const struct bounce bounce = {
+		.letter = letter.about,
+		.kind = kind,
+		.id = e->id,
+		.arrived = arrived,
+		.tried = e->tried != 0 ? tried : NULL,
+		.retry_until = until,
+		.envelope = &e->envelope,
+		.header = e->header.data,
+		.header_len = e->header.len,
+	};
+	bounce_format(&bounce, &letter.header, &letter.body);
+	post(&letter, n, e->id);
+	release_letter(&letter);
+}
+
+void
+notify_failed(const struct notify *n, struct entry *e)
+{
+	if (bounce_concerns(BOUNCE_FAILED, &e->envelope) &&
+	    is_wished(e, "FAILURE"))
+		tell(n, e, BOUNCE_FAILED);
+	for (size_t i = 0; i < e->envelope.count; i++)
+		if (e->envelope.recipients[i].state == RECIPIENT_REFUSED)
+			e->envelope.recipients[i].told = true;
+}
+
+void
+notify_late(const struct notify *n, struct entry *e)
+{
+	if (is_wished(e, "DELAY"))
+		tell(n, e, BOUNCE_DELAYED);
+	e->warned = true;
+}

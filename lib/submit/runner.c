@@ -1,0 +1,545 @@
+#include "submit/runner.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <syslog.h>
+#include <time.h>
+
+#include "account/config.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/startup.h"
+#include "base/xalloc.h"
+#include "queue/list.h"
+#include "queue/pattern.h"
+#include "queue/queue.h"
+#include "queue/schedule.h"
+#include "submit/notify.h"
+#include "submit/settle.h"
+#include "submit/submit.h"
+
+/* The messages of one account, in order of arrival. */
+struct share {
+	const struct run *run;
+	char *account; /* mailbox as the messages name it */
+	struct list ids;
+	time_t started;
+	/* While a worker works on it: */
+	struct submission submission;
+	struct submit *session;
+	unsigned lost;        /* connections, one after the other */
+	struct error failure; /* of the last message … */
+	time_t put_off_to;    /* … and when it is tried again */
+};
+
+/* All accounts' shares. */
+struct shares {
+	struct share *items;
+	size_t count;
+};
+
+static const char *
+queue_dir(const struct run *run)
+{
+	return run->config->queue_dir;
+}
+
+static void
+progress(
+    const struct run *run, const char *id, const char *what, const char *why)
+{
+	char *line;
+
+	if (run->progress == NULL)
+		return;
+	line = xasprintf("%s: %s%s%s", id, what, why != NULL ? ": " : "",
+	    why != NULL ? why : "");
+	run->progress(run->progress_arg, line);
+	free(line);
+}
+
+static bool
+is_chosen(const struct run *run, const struct entry *e)
+{
+	if (e->held != 0 || (run->own && e->uid != run->uid))
+		return false;
+	for (size_t i = 0; i < run->pattern_count; i++)
+		if (!pattern_matches(run->patterns[i], e))
+			return false;
+	return true;
+}
+
+static bool
+is_forced(const struct run *run)
+{
+	return run->force || run->pattern_count > 0 || run->id_count > 0;
+}
+
+/* Is it to be tried by us, now that we hold its lock? */
+static bool
+is_turn(const struct share *s, const struct entry *e)
+{
+	time_t now = time(NULL);
+
+	if (!is_chosen(s->run, e))
+		return false;
+	/* Another worker of this run was faster. */
+	if (is_forced(s->run))
+		return e->tried <= s->started;
+	return entry_due(e->next, now) <= now;
+}
+
+/* One message. */
+
+static bool
+on_wait(void *arg)
+{
+	const struct run *run = arg;
+
+	return *run->signalled == 0;
+}
+
+struct saving {
+	const struct run *run;
+	struct entry *entry;
+};
+
+static void
+save(void *arg)
+{
+	const struct saving *s = arg;
+	struct error trouble;
+
+	if (queue_save(queue_dir(s->run), s->entry, &trouble) == -1)
+		log_line(LOG_ERR, "%s: its state could not be saved: %s",
+		    s->entry->id, trouble.text);
+}
+
+/* Where the attempt leaves the share. */
+enum after {
+	GO_ON,
+	PUT_OFF, /* the account failed: the others would meet the same */
+	END,     /* a signal, or connection after connection is lost */
+};
+
+static void
+report(const struct run *run, const struct entry *e, enum settled settled,
+    const struct error *why)
+{
+	progress(run, e->id,
+	    settled == SETTLED_SENT     ? "sent"
+	    : settled == SETTLED_FAILED ? "failed"
+					: "deferred",
+	    settled == SETTLED_SENT ? NULL : why->text);
+}
+
+static void
+settle_entry(struct share *s, struct entry *e, const struct error *why)
+{
+	const struct settle about = {
+		.config = s->run->config,
+		.host = s->run->host,
+		.now = time(NULL),
+	};
+	enum settled settled;
+	struct error trouble;
+
+	/* It is in the queue already, so that this cannot fail. */
+	if (settle(&about, e, NULL, why, &settled, &trouble) == 0)
+		report(s->run, e, settled, why);
+}
+
+/* The attempt was broken off before the server could have the message. */
+static void
+put_back(struct share *s, struct entry *e)
+{
+	struct saving saving = { s->run, e };
+
+	e->next = time(NULL);
+	save(&saving);
+}
+
+static int
+open_session(struct share *s, struct error *err)
+{
+	double patience = (double)s->run->config->patience;
+
+	if (s->session != NULL && submit_usable(s->session))
+		return 0;
+	submit_close(s->session);
+	s->session = NULL;
+	if (s->submission.account == NULL) {
+		error_set(err, EX_CONFIG, "4.3.5",
+		    "there is no account '%s' in '%s' any more", s->account,
+		    s->run->config->path);
+		error_hint(err, "put it back, or remove its messages with "
+				"mailq");
+		return error_class_set(err, ERROR_HOLD, SCHEDULE_LONGEST);
+	}
+	s->session = submit_open(&s->submission, file_now() + patience, err);
+	return s->session == NULL ? -1 : 0;
+}
+
+static bool
+is_of_account(const struct error *why)
+{
+	return why->class == ERROR_HOLD || why->class == ERROR_THROTTLED;
+}
+
+/* Send, or find out that nothing can be sent: what submit_send() says. */
+static int
+try_entry(struct share *s, const struct submit_message *m, enum after *after,
+    struct error *why)
+{
+	const struct account *account = s->submission.account;
+	int result;
+
+	*after = GO_ON;
+	if (account != NULL && submit_check(account, m, why) == -1)
+		return -1;
+	if (open_session(s, why) == -1) {
+		*after = PUT_OFF;
+		if (*s->run->signalled == 0)
+			submit_log_deferred(m, why);
+		return -1;
+	}
+	result = submit_send(s->session, m, why);
+	if (result == -1 && is_of_account(why))
+		*after = PUT_OFF;
+	s->lost = result == -1 && !submit_usable(s->session) ? s->lost + 1 : 0;
+	if (s->lost == RUNNER_LOST_MAX)
+		*after = END;
+	return result;
+}
+
+static enum after
+send_entry(struct share *s, struct entry *e)
+{
+	struct saving saving = { s->run, e };
+	const struct submit_message message = {
+		.id = e->id,
+		.arrived = (double)e->arrived,
+		.envelope = &e->envelope,
+		.content = {
+			.header = e->header.data,
+			.header_len = e->header.len,
+			.body_fd = e->body_fd,
+			.body_len = (off_t)e->kept,
+		},
+		.save = save,
+		.save_arg = &saving,
+	};
+	enum after after = GO_ON;
+	struct error why;
+
+	error_clear(&why);
+	/* Should we be killed, the server may have it. */
+	(void)queue_put_off(
+	    queue_dir(s->run), e->id, time(NULL) + SCHEDULE_UNDER_WAY);
+	startup_deadline(RUNNER_MESSAGE_SECONDS);
+	/* Where a crash came between sending and removing nobody is left. */
+	if (envelope_count_state(&e->envelope, RECIPIENT_PENDING) > 0 &&
+	    try_entry(s, &message, &after, &why) == -1 &&
+	    *s->run->signalled != 0 && !why.uncertain) {
+		put_back(s, e);
+		return END;
+	}
+	settle_entry(s, e, &why);
+	return after;
+}
+
+/* Shares. */
+
+/* Claim message i and do 'work' on it if it is its turn. */
+static enum after
+with_message(struct share *s, size_t i,
+    enum after (*work)(struct share *, struct entry *))
+{
+	enum after after = GO_ON;
+	struct entry e;
+	struct error err;
+
+	entry_init(&e);
+	switch (queue_claim(
+	    queue_dir(s->run), ENTRY_ACTIVE, s->ids.names[i], &e, &err)) {
+	case QUEUE_CLAIMED:
+		if (is_turn(s, &e))
+			after = work(s, &e);
+		break;
+	case QUEUE_CORRUPT:
+	case QUEUE_ERROR:
+		progress(s->run, s->ids.names[i], "cannot be read", err.text);
+		log_line(LOG_ERR, "%s: %s", s->ids.names[i], err.text);
+		break;
+	case QUEUE_GONE:
+	case QUEUE_BUSY:
+		break;
+	}
+	entry_release(&e);
+	return after;
+}
+
+/* Its account cannot send. It counts as an attempt where something follows
+ * from that: where the sender is to be told, or its time is over. */
+static enum after
+put_off(struct share *s, struct entry *e)
+{
+	time_t now = time(NULL);
+
+	if (schedule_late(e, now) ||
+	    schedule_age(e, now) >= s->run->config->give_up)
+		settle_entry(s, e, &s->failure);
+	else if (queue_put_off(queue_dir(s->run), e->id, s->put_off_to) == 0)
+		progress(s->run, e->id, "put off", s->failure.text);
+	return GO_ON;
+}
+
+static enum after
+send_and_note(struct share *s, struct entry *e)
+{
+	enum after after = send_entry(s, e);
+
+	s->failure = e->why;
+	s->put_off_to = e->next;
+	return after;
+}
+
+/* A worker: its exit code. */
+static int
+work_on_share(void *arg)
+{
+	struct share *s = arg;
+	enum after after = GO_ON;
+	size_t i;
+
+	s->submission = (struct submission){
+		.config = s->run->config,
+		.account = config_account(s->run->config, s->account),
+		.libexec = s->run->libexec,
+		.helo = s->run->host,
+		.waiting = on_wait,
+		.waiting_arg = (void *)(uintptr_t)s->run,
+	};
+	for (i = 0; i < s->ids.count && after == GO_ON; i++) {
+		if (*s->run->signalled != 0)
+			break;
+		after = with_message(s, i, send_and_note);
+	}
+	for (; i < s->ids.count && after == PUT_OFF; i++)
+		(void)with_message(s, i, put_off);
+	submit_close(s->session);
+	s->session = NULL;
+	return EX_OK;
+}
+
+static struct share *
+share_of(struct shares *all, const struct run *run, const char *account)
+{
+	struct share *s;
+
+	for (size_t i = 0; i < all->count; i++)
+		if (strcasecmp(all->items[i].account, account) == 0)
+			return &all->items[i];
+	all->items =
+	    xreallocarray(all->items, all->count + 1, sizeof(*all->items));
+	s = &all->items[all->count++];
+	*s = (struct share){
+		.run = run,
+		.account = xstrdup(account),
+		.started = time(NULL),
+	};
+	list_init(&s->ids);
+	return s;
+}
+
+static void
+release_shares(struct shares *all)
+{
+	for (size_t i = 0; i < all->count; i++) {
+		list_release(&all->items[i].ids);
+		free(all->items[i].account);
+	}
+	free(all->items);
+}
+
+/* Put a message into the share of its account, if the run is for it. */
+static void
+hand_out(struct shares *all, const struct run *run, const char *id)
+{
+	struct entry e;
+	struct error err;
+
+	entry_init(&e);
+	if (queue_read(queue_dir(run), ENTRY_ACTIVE, id, true, &e, &err) == 0) {
+		if (is_chosen(run, &e))
+			list_add(
+			    &share_of(all, run,
+				e.envelope.account != NULL ? e.envelope.account
+							   : "")
+				 ->ids,
+			    id);
+	} else if (err.exit_code == EX_SOFTWARE) {
+		/* A claim finds out, under the lock, and sets it aside. */
+		(void)queue_claim(queue_dir(run), ENTRY_ACTIVE, id, &e, &err);
+		progress(run, id, "cannot be read", err.text);
+	}
+	entry_release(&e);
+}
+
+static int
+collect(struct shares *all, const struct run *run, struct error *err)
+{
+	const struct list_filter filter = {
+		.own = run->own,
+		.uid = run->uid,
+		.due = is_forced(run) ? 0 : time(NULL),
+	};
+	struct list ids;
+
+	list_init(&ids);
+	for (size_t i = 0; i < run->id_count; i++)
+		if (id_valid(run->ids[i]))
+			list_add(&ids, run->ids[i]);
+	if (run->id_count > 0)
+		list_sort(&ids);
+	else if (list_read(&ids, queue_dir(run), ENTRY_ACTIVE, &filter, err) ==
+		 -1)
+		return -1;
+	for (size_t i = 0; i < ids.count; i++)
+		hand_out(all, run, ids.names[i]);
+	list_release(&ids);
+	return 0;
+}
+
+/* Workers. */
+
+struct workers {
+	const struct run *run;
+	pid_t running[RUNNER_PROCESSES];
+	size_t count;
+	bool told; /* of the signal */
+};
+
+/* Hand the signal on, and wait for one to end. */
+static void
+wait_for_worker(struct workers *w)
+{
+	pid_t ended;
+
+	if (*w->run->signalled != 0 && !w->told) {
+		w->told = true;
+		for (size_t i = 0; i < w->count; i++)
+			(void)kill(w->running[i], SIGTERM);
+	}
+	ended = waitpid(-1, NULL, 0);
+	if (ended == -1 && errno != EINTR)
+		w->count = 0;
+	for (size_t i = 0; i < w->count; i++)
+		if (w->running[i] == ended)
+			w->running[i] = w->running[--w->count];
+}
+
+static size_t
+workers_of(const struct share *s)
+{
+	const struct account *a = config_account(s->run->config, s->account);
+	size_t most =
+	    a != NULL && a->connections > 2 ? (size_t)a->connections - 1 : 1;
+	size_t wanted =
+	    (s->ids.count + RUNNER_PER_CONNECTION - 1) / RUNNER_PER_CONNECTION;
+
+	return wanted < most ? wanted : most;
+}
+
+static void
+start_workers(struct workers *w, struct share *s)
+{
+	for (size_t i = workers_of(s); i > 0 && *w->run->signalled == 0; i--) {
+		pid_t child;
+
+		while (w->count == RUNNER_PROCESSES)
+			wait_for_worker(w);
+		child = startup_fork(work_on_share, s);
+		if (child != -1) {
+			w->running[w->count++] = child;
+			continue;
+		}
+		/* No process to be had: then one after the other. */
+		(void)work_on_share(s);
+		break;
+	}
+}
+
+static void
+work_on_all(struct shares *all, const struct run *run)
+{
+	struct workers workers = { .run = run };
+
+	if (all->count == 1 && workers_of(&all->items[0]) == 1) {
+		(void)work_on_share(&all->items[0]);
+		return;
+	}
+	for (size_t i = 0; i < all->count; i++)
+		start_workers(&workers, &all->items[i]);
+	while (workers.count > 0)
+		wait_for_worker(&workers);
+}
+
+/* Housekeeping. */
+
+static void
+remove_failed(const struct run *run, time_t now)
+{
+	const struct list_filter old = {
+		.older = now - (time_t)run->config->keep_failed,
+	};
+	struct error err;
+	struct list ids;
+
+	list_init(&ids);
+	if (list_read(&ids, queue_dir(run), ENTRY_FAILED, &old, &err) == -1)
+		log_line(LOG_WARNING, "%s", err.text);
+	for (size_t i = 0; i < ids.count; i++) {
+		struct entry e;
+
+		entry_init(&e);
+		if (queue_claim(queue_dir(run), ENTRY_FAILED, ids.names[i], &e,
+			&err) == QUEUE_CLAIMED &&
+		    queue_remove(queue_dir(run), &e, &err) == 0)
+			log_line(LOG_INFO, "%s: removed, kept long enough",
+			    ids.names[i]);
+		entry_release(&e);
+	}
+	list_release(&ids);
+}
+
+static void
+keep_house(const struct run *run)
+{
+	const struct notify notify = {
+		.config = run->config,
+		.host = run->host,
+		.now = time(NULL),
+	};
+
+	queue_sweep(queue_dir(run), notify.now);
+	remove_failed(run, notify.now);
+	notify_flush(&notify);
+}
+
+int
+runner_run(const struct run *run, struct error *err)
+{
+	struct shares all = { .items = NULL };
+
+	if (!run->own)
+		keep_house(run);
+	if (collect(&all, run, err) == -1)
+		return -1;
+	work_on_all(&all, run);
+	release_shares(&all);
+	return 0;
+}
