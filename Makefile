@@ -10,6 +10,7 @@ VERSION = 1.0.0~dev
 PREFIX = /usr
 LIBEXECDIR = $(PREFIX)/libexec/outpost
 MANDIR = $(PREFIX)/share/man
+MAILQ = $(PREFIX)/bin/mailq
 DOCDIR = $(PREFIX)/share/doc/outpost
 
 CC = gcc
@@ -39,6 +40,7 @@ CPPFLAGS_ALL = -Ilib -I. -include lib/base/banned.h -D_GNU_SOURCE \
 	-DLIBBSD_OPENBSD_VIS -DOUTPOST_VERSION='"$(VERSION)"' \
 	-DOUTPOST_LIBEXECDIR='"$(LIBEXECDIR)"' \
 	-DOUTPOST_SANITIZED=$(if $(SAN),1,0) \
+	-DOUTPOST_MAILQ='"$(MAILQ)"' \
 	$(CFLAGS_BASE) $(CPPFLAGS)
 CFLAGS_ALL = -std=c11 $(WARN) $(HARDEN) $(SANFLAGS) $(CFLAGS) $(WERROR)
 LDFLAGS_ALL = $(HARDEN_LD) $(SANFLAGS) $(LDFLAGS)

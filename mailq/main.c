@@ -1,97 +1,196 @@
-/* mailq: shows what waits in the queue.
+/* mailq: shows the queue and works on it.
  *
- * This version of submit keeps no message that it could not send: the caller
- * is told by exit code 75 and keeps it. So what is looked for here is
- * entries that another version left behind, which must not be passed over
- * in silence.
+ * It runs set-id as the user who owns the queue. Users see and touch their
+ * own messages, root and that user all.
  */
-#include <dirent.h>
+#include "mailq/mailq.h"
+
 #include <errno.h>
+#include <getopt.h>
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "account/config.h"
 #include "base/error.h"
-#include "base/startup.h"
+#include "base/log.h"
 #include "base/xalloc.h"
+#include "queue/queue.h"
 
-#define ENTRY_SUFFIX ".env"
+/* clang-format off */
+static const struct option long_options[] = {
+	{ "count",        no_argument, NULL, 'n' },
+	{ "failed",       no_argument, NULL, 'f' },
+	{ "hold",         no_argument, NULL, 'h' },
+	{ "json",         no_argument, NULL, 'j' },
+	{ "release",      no_argument, NULL, 'H' },
+	{ "remove",       no_argument, NULL, 'd' },
+	{ "retry",        no_argument, NULL, 'r' },
+	{ "retry-failed", no_argument, NULL, 'F' },
+	{ "show",         no_argument, NULL, 's' },
+	{ "verbose",      no_argument, NULL, 'v' },
+	{ NULL,           0,           NULL, 0 },
+};
 
-static int
-count_entries(const char *queue_dir, size_t *count, struct error *err)
+static const struct {
+	char letter;
+	enum mailq_action action;
+} actions[] = {
+	{ 'n', MAILQ_COUNT },
+	{ 's', MAILQ_SHOW },
+	{ 'r', MAILQ_RETRY },
+	{ 'h', MAILQ_HOLD },
+	{ 'H', MAILQ_RELEASE },
+	{ 'd', MAILQ_REMOVE },
+	{ 'F', MAILQ_RETRY_FAILED },
+};
+/* clang-format on */
+
+#define ACTIONS (sizeof(actions) / sizeof(actions[0]))
+
+void
+mailq_complain(const struct error *err)
 {
-	char *path = xasprintf("%s/active", queue_dir);
-	DIR *folder = opendir(path);
-	const struct dirent *entry;
-	int result = 0;
+	char clean[ERROR_HINT_SIZE * 4];
 
-	*count = 0;
-	if (folder == NULL && errno != ENOENT) {
-		result = error_set(err, errno == EACCES ? EX_NOPERM : EX_IOERR,
-		    "4.3.0", "cannot open '%s': %s", path, strerror(errno));
-		error_hint(err, "run mailq as root");
-	}
-	while (folder != NULL && (entry = readdir(folder)) != NULL) {
-		size_t len = strlen(entry->d_name);
-		size_t suffix = sizeof(ENTRY_SUFFIX) - 1;
+	(void)fprintf(
+	    stderr, "mailq: %s\n", log_clean(clean, sizeof(clean), err->text));
+	if (err->hint[0] != '\0')
+		(void)fprintf(stderr, "  hint: %s\n",
+		    log_clean(clean, sizeof(clean), err->hint));
+}
 
-		if (len > suffix &&
-		    strcmp(entry->d_name + len - suffix, ENTRY_SUFFIX) == 0)
-			(*count)++;
-	}
-	if (folder != NULL)
-		closedir(folder);
-	free(path);
-	return result;
+bool
+mailq_is_allowed(const struct mailq *m, const struct entry *e)
+{
+	return !m->filter.own || e->uid == m->filter.uid;
+}
+
+bool
+mailq_is_meant(const struct mailq *m, const struct entry *e)
+{
+	for (size_t i = 0; i < m->word_count; i++)
+		if (strcmp(m->words[i], "ALL") == 0 ||
+		    strcmp(m->words[i], e->id) == 0 ||
+		    (e->envelope.account != NULL &&
+			strcasecmp(m->words[i], e->envelope.account) == 0))
+			return true;
+	return false;
 }
 
 static int
-run(int argc, char **argv, struct error *err)
+usage(struct error *err)
 {
-	struct startup who;
-	struct config config;
-	size_t count = 0;
-	char *path;
-	int result;
+	return error_hint(err,
+	    "usage: mailq [-fjv] [-C file] [what ...], or one of -d, -F, -H, "
+	    "-h, -r, -s with what: a name, an account, ALL");
+}
 
-	if (startup_service(&who, err) == -1)
-		return -1;
-	opterr = 0;
-	if (getopt(argc, argv, "+") != -1 || optind != argc) {
-		error_set(err, EX_USAGE, "5.5.4",
-		    "mailq takes no options in this version");
-		return error_hint(err, "usage: mailq");
+static int
+take_option(struct mailq *m, int letter, struct error *err)
+{
+	for (size_t i = 0; i < ACTIONS; i++)
+		if (actions[i].letter == letter) {
+			if (m->action != MAILQ_LIST) {
+				error_set(err, EX_USAGE, "5.5.4",
+				    "only one thing can be done at a time");
+				return usage(err);
+			}
+			m->action = actions[i].action;
+			return 0;
+		}
+	switch (letter) {
+	case 'C':
+		m->config_option = optarg;
+		return 0;
+	case 'f':
+		m->folder = ENTRY_FAILED;
+		return 0;
+	case 'j':
+		m->json = true;
+		return 0;
+	case 'v':
+		m->verbose = true;
+		return 0;
+	default:
+		error_set(
+		    err, EX_USAGE, "5.5.4", "mailq does not know that option");
+		return usage(err);
 	}
-	config_init(&config);
-	path = config_find(NULL, who.service);
-	result = config_load(&config, path, err);
-	if (result == 0)
-		result = count_entries(config.queue_dir, &count, err);
-	if (result == 0 && count > 0) {
-		result = error_set(err, EX_UNAVAILABLE, "5.3.5",
-		    "'%s' holds %zu messages of a version that this program "
-		    "does not know",
-		    config.queue_dir, count);
-		error_hint(err, "install that version again, and flush its "
-				"queue before it is replaced");
-	} else if (result == 0 && (puts("Mail queue is empty") == EOF ||
-				      fflush(stdout) == EOF))
-		result = error_set(err, EX_IOERR, "4.3.0",
-		    "cannot write the output: %s", strerror(errno));
-	config_release(&config);
-	free(path);
-	return result;
+}
+
+static int
+parse_arguments(struct mailq *m, int argc, char **argv, struct error *err)
+{
+	int letter;
+
+	opterr = 0;
+	while ((letter = getopt_long(
+		    argc, argv, "+C:dFfHhjnrsv", long_options, NULL)) != -1)
+		if (take_option(m, letter, err) == -1)
+			return -1;
+	m->words = argv + optind;
+	m->word_count = (size_t)(argc - optind);
+	if (m->word_count == 0 && m->action > MAILQ_COUNT) {
+		error_set(err, EX_USAGE, "5.5.4",
+		    "which messages are meant is not said");
+		return usage(err);
+	}
+	if (m->who.service && m->config_option != NULL)
+		return error_set(err, EX_NOPERM, "5.7.0",
+		    "-C is not for a system installation");
+	return 0;
+}
+
+static int
+load(struct mailq *m, struct error *err)
+{
+	m->config_path = config_find(m->config_option, m->who.service);
+	if (config_load(&m->config, m->config_path, err) == -1)
+		return -1;
+	if (m->who.set_id_ignored &&
+	    access(m->config.queue_dir, R_OK | W_OK | X_OK) == -1)
+		return startup_ignored_error(err);
+	log_open((enum log_target)m->config.log_target, "outpost/mailq",
+	    m->config.log_file);
+	m->filter.own = m->who.caller != 0 && m->who.caller != geteuid();
+	m->filter.uid = m->who.caller;
+	return 0;
+}
+
+static int
+run(struct mailq *m, int argc, char **argv, struct error *err)
+{
+	if (startup_service(&m->who, err) == -1 ||
+	    parse_arguments(m, argc, argv, err) == -1 || load(m, err) == -1)
+		return -1;
+	switch (m->action) {
+	case MAILQ_LIST:
+		return mailq_list(m, err);
+	case MAILQ_COUNT:
+		return mailq_count(m, err);
+	case MAILQ_SHOW:
+		return mailq_show(m, err);
+	default:
+		return mailq_act(m, err);
+	}
 }
 
 int
 main(int argc, char **argv)
 {
+	struct mailq m = { .action = MAILQ_LIST };
 	struct error err;
+	int exit_code = EX_OK, result;
 
-	if (run(argc, argv, &err) == 0)
-		return EX_OK;
-	(void)fprintf(stderr, "mailq: %s\n", err.text);
-	if (err.hint[0] != '\0')
-		(void)fprintf(stderr, "  hint: %s\n", err.hint);
-	return err.exit_code;
+	config_init(&m.config);
+	result = run(&m, argc, argv, &err);
+	if ((fflush(stdout) == EOF || ferror(stdout)) && result == 0)
+		result = error_set(&err, EX_IOERR, "4.3.0",
+		    "cannot write the output: %s", strerror(errno));
+	if (result == -1) {
+		mailq_complain(&err);
+		exit_code = err.exit_code;
+	}
+	config_release(&m.config);
+	free(m.config_path);
+	return exit_code;
 }

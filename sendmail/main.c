@@ -18,6 +18,7 @@
 #include "sendmail/caller.h"
 #include "sendmail/compose.h"
 #include "sendmail/intake.h"
+#include "sendmail/mailq.h"
 #include "sendmail/options.h"
 #include "sendmail/queue_run.h"
 #include "submit/handoff.h"
@@ -233,6 +234,8 @@ run(struct run *r, int argc, char **argv, struct error *err)
 		    "rebuild");
 		return error_hint(err, "mail for local users goes to 'admin'");
 	}
+	if (strcmp(name, "mailq") == 0)
+		return mailq_replace(argv, err);
 	if (options_parse(&r->options, argc, argv, err) == -1)
 		return -1;
 	switch (r->options.mode) {
@@ -243,6 +246,9 @@ run(struct run *r, int argc, char **argv, struct error *err)
 		return 0;
 	case MODE_QUEUE:
 		return run_queue(r, err);
+	case MODE_MAILQ:
+	case MODE_MAILQ_COUNT:
+		return mailq_for_options(&r->options, err);
 	case MODE_MESSAGE:
 		break;
 	}

@@ -24,6 +24,8 @@ enum options_mode {
 	MODE_NOTHING,		/* -bh, -bH: no host status is kept; exit 0 */
 	MODE_VERSION,		/* -d0.1 */
 	MODE_QUEUE,		/* -q: run the queue */
+	MODE_MAILQ,		/* -bp: show it, by mailq */
+	MODE_MAILQ_COUNT,	/* -bP: the number of messages in it */
 };
 
 struct options {

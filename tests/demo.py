@@ -148,7 +148,12 @@ ca_dir    = {self.office.ca_dir}
         print()
         comment("The message is kept. The sentence says what failed, the hint "
                 "what to run.")
+        self.run("mailq")
         office.mailbox(ACCOUNT).smtp_auth_disabled = None
+        print()
+        comment("Switched on again: a run of the queue sends it.")
+        self.run("sendmail -qf -v")
+        self.run("mailq")
 
         title(6, "A recipient who does not exist")
         office.fault("at RCPT bob@fabrikam.com reply 550 5.1.10 "

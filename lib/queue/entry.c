@@ -121,6 +121,7 @@ read_message(struct entry *e, const struct record *r, long long *header_len,
 	e->uid = (uid_t)uid;
 	e->arrived = (time_t)arrived;
 	e->size = (uint64_t)size;
+	e->header_size = (uint64_t)*header_len;
 	e->tried = (time_t)tried;
 	e->held = (time_t)held;
 	e->warned = warned == 1;

@@ -47,6 +47,7 @@ struct entry {
 	time_t held;		/* a person holds it since then; 0: nobody */
 	bool warned;		/* its sender was told that it is late */
 	bool notice;		/* a notification: never answered by one */
+	uint64_t header_size;	/* as read, also where it was not kept */
 	uint64_t size;		/* of the body as it came, in bytes */
 	uint64_t kept;		/* of ID.body, once opened: less when it
 				 * failed */

@@ -46,11 +46,13 @@ class System:
         self.write()
 
     def _programs(self):
-        for name in ("sendmail", "submit", "token", "outpost"):
+        for name in ("sendmail", "submit", "token", "outpost", "mailq"):
             shutil.copy(BUILD / name, self.libexec / name)
         owner, auth = (pwd.getpwnam(n) for n in (OUTPOST, OUTPOST_AUTH))
         os.chown(self.libexec / "submit", owner.pw_uid, owner.pw_gid)
         os.chmod(self.libexec / "submit", 0o6755)
+        os.chown(self.libexec / "mailq", owner.pw_uid, owner.pw_gid)
+        os.chmod(self.libexec / "mailq", 0o6755)
         os.chown(self.libexec / "token", auth.pw_uid, owner.pw_gid)
         os.chmod(self.libexec / "token", 0o4710)
 
@@ -339,6 +341,73 @@ def test_what_a_caller_cannot_send_is_queued_as_the_service(system, office):
         assert name.stat().st_uid == pwd.getpwnam(OUTPOST).pw_uid
         assert name.stat().st_mode & 0o777 == 0o600
     assert system.run(CALLER, f"cat {path}").returncode != 0
+
+
+@pytest.fixture
+def two_users(system):
+    """Messages of two users in the queue; their names."""
+    names = {}
+    for user in (CALLER, "backup"):
+        known = set((system.queue / "active").glob("*.env"))
+        done = system.run(user, system.sendmail + " -odq")
+        assert done.returncode == OK, done
+        [path] = set((system.queue / "active").glob("*.env")) - known
+        names[user] = path.stem.encode()
+    return names
+
+
+def test_users_see_and_touch_their_own_messages_alone(system, two_users):
+    mine, other = two_users[CALLER], two_users["backup"]
+    listed = system.run(CALLER, f"{LIBEXEC}/mailq").stdout
+    assert mine in listed and other not in listed
+    listed = system.run(CALLER, f"{LIBEXEC}/mailq -j ALL").stdout
+    assert mine in listed and other not in listed
+    assert system.run(CALLER, f"{LIBEXEC}/mailq -n").stdout == b"1\n"
+    for option in ("-s", "-r", "-h", "-H", "-d", "-F"):
+        done = system.run(CALLER,
+                          f"{LIBEXEC}/mailq {option} {other.decode()}")
+        assert done.returncode == 69, done
+        assert b"no message" in done.stderr and done.stdout == b""
+    done = system.run(CALLER, f"{LIBEXEC}/mailq -d ALL")
+    assert done.returncode == OK, done
+    assert system.run("backup", f"{LIBEXEC}/mailq -n").stdout == b"1\n"
+    assert system.run(CALLER, f"{LIBEXEC}/mailq").stdout == \
+        b"Mail queue is empty\n"
+
+
+@pytest.mark.parametrize("user", ["root", OUTPOST])
+def test_root_and_the_service_see_all(system, two_users, user):
+    listed = system.run(user, f"{LIBEXEC}/mailq").stdout
+    assert all(name in listed for name in two_users.values())
+    assert system.run(user, f"{LIBEXEC}/mailq -d ALL").returncode == OK
+    assert list((system.queue / "active").iterdir()) == []
+
+
+def test_a_users_run_sends_his_own_and_roots_all(system, office, two_users):
+    done = system.run(CALLER, f"{LIBEXEC}/sendmail -qf")
+    assert done.returncode == OK, done
+    assert len(office.messages) == 1
+    left = [path.stem.encode()
+            for path in (system.queue / "active").glob("*.env")]
+    assert left == [two_users["backup"]]
+    assert system.run("root", f"{LIBEXEC}/sendmail -q").returncode == OK
+    assert len(office.messages) == 2
+
+
+def test_a_user_has_his_own_message_tried_now(system, office, two_users):
+    name = two_users[CALLER].decode()
+    done = system.run(CALLER, f"{LIBEXEC}/mailq -r {name}")
+    assert done.returncode == OK, done
+    assert f"{name}: sent".encode() in done.stderr
+    assert len(office.messages) == 1
+
+
+def test_mailq_listens_to_no_configuration_of_the_callers(system, two_users):
+    done = system.run(CALLER, f"{LIBEXEC}/mailq -C /tmp/x")
+    assert done.returncode == NOPERM
+    done = system.run(CALLER, f"{LIBEXEC}/mailq -n",
+                      env={"OUTPOST_CONFIG": "/nonexistent"})
+    assert done.stdout == b"1\n"
 
 
 def test_the_caller_cannot_signal_submit(system, office):

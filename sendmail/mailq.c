@@ -1,0 +1,59 @@
+#include "sendmail/mailq.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/xalloc.h"
+#include "sendmail/options.h"
+
+/* A link by the name of mailq that leads back to us would go round for
+ * ever. */
+static bool
+is_ourselves(const char *path)
+{
+	struct stat there, here;
+
+	return stat(path, &there) == 0 && stat("/proc/self/exe", &here) == 0 &&
+	       there.st_dev == here.st_dev && there.st_ino == here.st_ino;
+}
+
+int
+mailq_replace(char **argv, struct error *err)
+{
+	const char *folder = getenv("OUTPOST_LIBEXEC");
+	char *path = folder != NULL && *folder == '/'
+			 ? xasprintf("%s/mailq", folder)
+			 : xstrdup(OUTPOST_MAILQ);
+	const char *why = "it is a link to sendmail";
+
+	if (!is_ourselves(path)) {
+		(void)execv(path, argv);
+		why = strerror(errno);
+	}
+	error_set(err, EX_CONFIG, "4.3.0", "cannot run '%s': %s", path, why);
+	free(path);
+	return error_hint(err, "is Outpost installed as a whole?");
+}
+
+int
+mailq_for_options(const struct options *o, struct error *err)
+{
+	char *argv[8];
+	size_t n = 0;
+
+	argv[n++] = (char *)(uintptr_t) "mailq";
+	if (o->config != NULL) {
+		argv[n++] = (char *)(uintptr_t) "-C";
+		argv[n++] = (char *)(uintptr_t)o->config;
+	}
+	if (o->mode == MODE_MAILQ_COUNT)
+		argv[n++] = (char *)(uintptr_t) "-n";
+	else if (o->verbose)
+		argv[n++] = (char *)(uintptr_t) "-v";
+	argv[n] = NULL;
+	return mailq_replace(argv, err);
+}
