@@ -38,6 +38,7 @@ struct error {
 	int exit_code;			/* sysexits(3), 0 for none */
 	enum error_class class;
 	unsigned retry_after;		/* seconds; 0: the usual back-off */
+	unsigned retry_cap;		/* what it doubles to; 0: the usual */
 	bool uncertain;			/* content sent, no reply came */
 	char status[ERROR_STATUS_SIZE];	/* RFC 3463, as in "4.4.1" */
 	char text[ERROR_TEXT_SIZE];

@@ -345,11 +345,13 @@ errors_come_back_whole(void **state)
 		    "535 \xc3\xa4: b");
 		error_hint(&in, "see 100%%s: %s", "https://aka.ms/x?a=b");
 		error_class_set(&in, (enum error_class) class, UINT_MAX);
+		in.retry_cap = 4711;
 		in.uncertain = class % 2 == 0;
 		assert_int_equal(round_trip(&in, &out), 0);
 		assert_int_equal(out.exit_code, EX_TEMPFAIL);
 		assert_int_equal(out.class, class);
 		assert_int_equal(out.retry_after, UINT_MAX);
+		assert_int_equal(out.retry_cap, 4711);
 		assert_int_equal(out.uncertain, in.uncertain);
 		assert_string_equal(out.status, in.status);
 		assert_string_equal(out.text, in.text);
