@@ -65,6 +65,7 @@ static const char *const yes_no_names[] = { "no", "yes", NULL };
 #define HOUR (60 * MINUTE)
 #define DAY (24 * HOUR)
 #define MEGA (1024LL * 1024)
+#define RATE_COUNT_MAX 1000
 
 /* clang-format off */
 #define MAIN(field) offsetof(struct config, field)
@@ -103,7 +104,7 @@ static const struct key account_keys[] = {
 	{ "ca_file",     KIND_PATH,     ACCOUNT(ca_file), NULL, 0, 0, NULL },
 	{ "proxy",       KIND_PROXY,    ACCOUNT(proxy), "", 0, 0, NULL },
 	{ "connections", KIND_NUMBER,   ACCOUNT(connections), "3", 1, 100, NULL },
-	{ "rate",        KIND_RATE,     ACCOUNT(rate_count), "30/1m", 1, 100000, NULL },
+	{ "rate",        KIND_RATE,     ACCOUNT(rate_count), "30/1m", 1, RATE_COUNT_MAX, NULL },
 	{ "daily",       KIND_NUMBER,   ACCOUNT(daily), "10000", 1, 100000000, NULL },
 	{ "max_size",    KIND_SIZE,     ACCOUNT(max_size), "35M", 1024, 1024 * MEGA, NULL },
 	{ "max_recipients", KIND_NUMBER, ACCOUNT(max_recipients), "500", 1, 10000, NULL },
@@ -299,11 +300,12 @@ parse_rate(const char *value, long long out[2])
 {
 	char *copy = xstrdup(value), *period = copy;
 	const char *count = strsep(&period, "/"), *why;
-	long long number = strtonum(count, 1, 100000, &why);
+	long long number = strtonum(count, 1, RATE_COUNT_MAX, &why);
 	int result = -1;
 
 	if (why == NULL && period != NULL &&
-	    parse_duration(period, &out[1]) == 0 && out[1] > 0) {
+	    parse_duration(period, &out[1]) == 0 && out[1] > 0 &&
+	    out[1] <= DAY) {
 		out[0] = number;
 		result = 0;
 	}
