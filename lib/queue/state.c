@@ -1,0 +1,31 @@
+#include "queue/state.h"
+
+#include <stdlib.h>
+
+#include "account/config.h"
+#include "base/file.h"
+#include "base/xalloc.h"
+#include "token/token.h"
+
+#define FOLDER "state"
+
+char *
+state_path(const struct config *config, const struct account *account,
+    const char *kind)
+{
+	char *path = token_path(config, FOLDER, account);
+	char *whole = xasprintf("%s.%s", path, kind);
+
+	free(path);
+	return whole;
+}
+
+int
+state_make_folder(const struct config *config, struct error *err)
+{
+	char *folder = xasprintf("%s/" FOLDER, config->state_dir);
+	int result = file_make_folder(folder, 0700, err);
+
+	free(folder);
+	return result;
+}
