@@ -6,9 +6,8 @@
 #include "base/file.h"
 #include "base/record.h"
 #include "base/xalloc.h"
-#include "token/token.h"
+#include "queue/state.h"
 
-#define FOLDER "state"
 #define RECORD_TYPE "learned"
 #define FILE_MAX (64u * 1024)
 #define DAY 86400
@@ -74,7 +73,7 @@ bool
 learned_knows(const struct config *config, const struct account *account,
     enum lesson lesson, const char *about, time_t now)
 {
-	char *path = token_path_beside(config, FOLDER, account, "learned");
+	char *path = state_path(config, account, "learned");
 	struct record record;
 	bool known = false;
 
@@ -104,24 +103,11 @@ put_others(struct buf *out, const struct record *record, enum lesson lesson,
 	}
 }
 
-static int
-save(const struct config *config, const char *path, const struct buf *text,
-    struct error *err)
-{
-	char *folder = xasprintf("%s/" FOLDER, config->state_dir);
-	int result = file_make_folder(folder, 0700, err);
-
-	free(folder);
-	if (result == -1)
-		return -1;
-	return file_replace(path, text->data, text->len, 0600, err);
-}
-
 int
 learned_note(const struct config *config, const struct account *account,
     enum lesson lesson, const char *about, time_t now, struct error *err)
 {
-	char *path = token_path_beside(config, FOLDER, account, "learned");
+	char *path = state_path(config, account, "learned");
 	char *value;
 	struct record record;
 	struct buf text;
@@ -134,7 +120,9 @@ learned_note(const struct config *config, const struct account *account,
 	value = xasprintf(
 	    "%lld %s", (long long)now + lessons[lesson].seconds, about);
 	record_put(&text, lessons[lesson].key, value);
-	result = save(config, path, &text, err);
+	result = state_make_folder(config, err);
+	if (result == 0)
+		result = file_replace(path, text.data, text.len, 0600, err);
 	record_release(&record);
 	buf_release(&text);
 	free(value);

@@ -13,11 +13,7 @@ char *
 state_path(const struct config *config, const struct account *account,
     const char *kind)
 {
-	char *path = token_path(config, FOLDER, account);
-	char *whole = xasprintf("%s.%s", path, kind);
-
-	free(path);
-	return whole;
+	return token_path_beside(config, FOLDER, account, kind);
 }
 
 int

@@ -169,7 +169,7 @@ a_damaged_file_is_no_hold(void **state)
 	(void)state;
 	place(900, 3600, NOW);
 	snprintf(
-	    path, sizeof(path), "%s/state/alerts@contoso.com.hold", folder);
+	    path, sizeof(path), "%s/state/alerts@contoso.com=hold", folder);
 	file = fopen(path, "w");
 	assert_non_null(file);
 	fputs("outpost-hold 1\nsource: nonsense\n", file);

@@ -22,7 +22,7 @@ each_kind_and_mailbox_has_a_file_of_its_own(void **state)
 	(void)state;
 	path = state_path(&config, &a, "ledger");
 	assert_string_equal(
-	    path, "/var/lib/outpost/state/alerts@contoso.com.ledger");
+	    path, "/var/lib/outpost/state/alerts@contoso.com=ledger");
 	free(path);
 	path = state_path(&config, &b, "hold");
 	assert_null(strstr(path, ".."));

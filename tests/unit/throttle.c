@@ -97,7 +97,7 @@ path_of(const char *kind)
 	static char path[256];
 
 	snprintf(
-	    path, sizeof(path), "%s/state/alerts@contoso.com.%s", folder, kind);
+	    path, sizeof(path), "%s/state/alerts@contoso.com=%s", folder, kind);
 	return path;
 }
 
