@@ -40,6 +40,8 @@ struct error {
 	unsigned retry_after;		/* seconds; 0: the usual back-off */
 	unsigned retry_cap;		/* what it doubles to; 0: the usual */
 	bool uncertain;			/* content sent, no reply came */
+	bool untried;			/* a limit or hold of ours: no server
+					 * was asked. Not kept in records. */
 	char status[ERROR_STATUS_SIZE];	/* RFC 3463, as in "4.4.1" */
 	char text[ERROR_TEXT_SIZE];
 	char hint[ERROR_HINT_SIZE];	/* may be empty */

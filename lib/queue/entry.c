@@ -47,6 +47,7 @@ entry_format(const struct entry *e, struct buf *out)
 	put_unless_zero(out, "held", (long long)e->held);
 	put_unless_zero(out, "warned", e->warned);
 	put_unless_zero(out, "notice", e->notice);
+	put_unless_zero(out, "drew_hold", e->drew_hold);
 	if (e->why.class != ERROR_NONE)
 		record_put_error(out, &e->why);
 	(void)buf_addc(out, '\n');
@@ -98,7 +99,7 @@ static int
 read_message(struct entry *e, const struct record *r, long long *header_len,
     struct error *err)
 {
-	long long uid, arrived, size, tried, held, warned, notice;
+	long long uid, arrived, size, tried, held, warned, notice, drew_hold;
 
 	if (record_get_number(r, "uid", 0, UINT32_MAX, &uid) == -1 ||
 	    record_get_number(r, "arrived", 0, INT64_MAX, &arrived) == -1 ||
@@ -112,7 +113,8 @@ read_message(struct entry *e, const struct record *r, long long *header_len,
 	    get_number(r, "on_hold", INT64_MAX, &e->on_hold, err) == -1 ||
 	    get_number(r, "held", INT64_MAX, &held, err) == -1 ||
 	    get_number(r, "warned", 1, &warned, err) == -1 ||
-	    get_number(r, "notice", 1, &notice, err) == -1)
+	    get_number(r, "notice", 1, &notice, err) == -1 ||
+	    get_number(r, "drew_hold", 1, &drew_hold, err) == -1)
 		return -1;
 	if (record_get(r, "class") != NULL &&
 	    record_get_error(r, &e->why) == -1)
@@ -126,6 +128,7 @@ read_message(struct entry *e, const struct record *r, long long *header_len,
 	e->held = (time_t)held;
 	e->warned = warned == 1;
 	e->notice = notice == 1;
+	e->drew_hold = drew_hold == 1;
 	return 0;
 }
 

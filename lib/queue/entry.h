@@ -41,12 +41,13 @@ struct entry {
 	uid_t uid;		/* whose it is */
 	time_t arrived;
 	time_t next;		/* the next attempt */
-	time_t tried;		/* the last one; 0: none */
+	time_t tried;		/* when it was last taken up; 0: not yet */
 	long long attempts;
 	long long on_hold;	/* seconds that do not count as waiting */
 	time_t held;		/* a person holds it since then; 0: nobody */
 	bool warned;		/* its sender was told that it is late */
 	bool notice;		/* a notification: never answered by one */
+	bool drew_hold;		/* it put its account on hold once */
 	uint64_t header_size;	/* as read, also where it was not kept */
 	uint64_t size;		/* of the body as it came, in bytes */
 	uint64_t kept;		/* of ID.body, once opened: less when it

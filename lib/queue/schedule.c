@@ -14,7 +14,11 @@ delay_of(const struct error *why, long long attempts, uint32_t random)
 {
 	long long delay =
 	    why->retry_after > 0 ? (long long)why->retry_after : SCHEDULE_FIRST;
-	long long longest = delay > SCHEDULE_LONGEST ? delay : SCHEDULE_LONGEST;
+	long long longest =
+	    why->retry_cap > 0 ? (long long)why->retry_cap : SCHEDULE_LONGEST;
+
+	if (longest < delay)
+		longest = delay;
 
 	for (long long i = 1; i < attempts && delay < longest; i++)
 		delay *= 2;
@@ -25,11 +29,18 @@ delay_of(const struct error *why, long long attempts, uint32_t random)
 	return delay + (long long)(random % (uint32_t)(delay / 8 + 1));
 }
 
+/* When it was last taken up, or came. */
+static time_t
+last_seen(const struct entry *e)
+{
+	return e->tried != 0 ? e->tried : e->arrived;
+}
+
 static void
 count_hold(struct entry *e, time_t now)
 {
 	if (e->why.class == ERROR_HOLD && e->held == 0)
-		e->on_hold += since(e->tried, now);
+		e->on_hold += since(last_seen(e), now);
 }
 
 void
@@ -37,10 +48,13 @@ schedule_failure(
     struct entry *e, const struct error *why, time_t now, uint32_t random)
 {
 	count_hold(e, now);
-	e->attempts++;
+	if (!why->untried)
+		e->attempts++;
 	e->tried = now;
 	e->why = *why;
-	e->next = now + (time_t)delay_of(why, e->attempts, random);
+	e->next =
+	    now + (time_t)(why->untried ? (long long)why->retry_after
+					: delay_of(why, e->attempts, random));
 }
 
 void
@@ -71,7 +85,7 @@ schedule_age(const struct entry *e, time_t now)
 	if (e->held != 0)
 		hold += since(e->held, now);
 	else if (e->why.class == ERROR_HOLD)
-		hold += since(e->tried, now);
+		hold += since(last_seen(e), now);
 	return since(e->arrived, now) - hold;
 }
 

@@ -1,7 +1,7 @@
 /* When a message is tried again, and when it is tried no more. Pure.
  *
  * The first delay is the verdict's own, else a minute; each further attempt
- * doubles it up to an hour (or to the first delay, where that is longer), and
+ * doubles it up to the verdict's cap, else an hour (or to the first delay, where that is longer), and
  * up to an eighth is added by chance, so that what failed together does not
  * come back together. A message is given up after so many seconds, and not
  * before SCHEDULE_ATTEMPTS attempts: a machine that slept for a week has
@@ -26,7 +26,8 @@ struct error;
  * the server may have it. */
 #define SCHEDULE_UNDER_WAY	900
 
-/* An attempt failed, with 'why' for the whole: count it, set e->next. */
+/* An attempt failed, with 'why' for the whole: count it, set e->next. What
+ * was untried is not counted, and comes again after just its delay. */
 void	schedule_failure(struct entry *, const struct error *why, time_t now,
 	    uint32_t random);
 /* A person holds it, or lets it go again: it is then due at once. */

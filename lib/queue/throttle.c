@@ -16,8 +16,8 @@
 #include "queue/rate.h"
 #include "queue/state.h"
 
-#define SLOT_INTERVAL (20L * 1000 * 1000) /* ns between looks at the slots */
-#define LEDGER_SECONDS 5.0                /* nobody holds a ledger for longer */
+#define SLOT_INTERVAL 20   /* ms between looks at the slots */
+#define LEDGER_SECONDS 5.0 /* nobody holds a ledger for longer */
 
 /* The ledger, locked and read. */
 struct ledger {
@@ -47,15 +47,26 @@ now_ms(void)
 	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
-static void
-sleep_ms(long long ms)
+/* What our own limits say is no attempt. */
+static int
+limited(struct error *err, unsigned seconds)
 {
-	const struct timespec pause = {
-		.tv_sec = ms / 1000,
-		.tv_nsec = ms % 1000 * 1000000,
-	};
+	if (err != NULL)
+		err->untried = true;
+	return error_class_set(err, ERROR_THROTTLED, seconds);
+}
 
-	(void)nanosleep(&pause, NULL);
+/* -1 when the waiter wants no more of it. */
+static int
+sleep_ms(const struct throttle *t, long long ms, struct error *err)
+{
+	if (wait_poll(&t->waiter, NULL, 0, file_now() + (double)ms / 1000) !=
+	    -1)
+		return 0;
+	error_set(err, EX_TEMPFAIL, "4.3.2",
+	    "'%s' waited for its turn, and was told to end",
+	    t->account->mailbox);
+	return limited(err, 1);
 }
 
 static long long
@@ -196,7 +207,7 @@ full_minute(
 	    a->mailbox, a->rate_count, a->rate_seconds);
 	error_hint(err, "nothing to do: it goes out as soon as there is room; "
 			"'rate' in outpost.conf is the limit");
-	return error_class_set(err, ERROR_THROTTLED, seconds_until(at, now));
+	return limited(err, seconds_until(at, now));
 }
 
 static int
@@ -212,7 +223,7 @@ full_day(
 	error_hint(err, "nothing to do: it goes out when older ones are a day "
 			"past; spread bulk mail over more mailboxes, or raise "
 			"'daily' in outpost.conf if Microsoft allows more");
-	return error_class_set(err, ERROR_THROTTLED, seconds_until(at, now));
+	return limited(err, seconds_until(at, now));
 }
 
 /* Wall-clock time at which 'deadline' is reached. */
@@ -272,8 +283,8 @@ reserve(struct throttle *t, double deadline, struct error *err)
 			*err = full;
 			return -1;
 		}
-		if (at > l.now)
-			sleep_ms(at - l.now);
+		if (at > l.now && sleep_ms(t, at - l.now, err) == -1)
+			return -1;
 		if (result == 0)
 			return 0;
 	}
@@ -349,13 +360,12 @@ all_slots_taken(const struct throttle *t, struct error *err)
 	    t->account->mailbox, t->account->connections);
 	error_hint(err, "nothing to do: it goes out when one is free; "
 			"'connections' in outpost.conf is the limit");
-	return error_class_set(err, ERROR_THROTTLED, 1);
+	return limited(err, 1);
 }
 
 static int
 take_slot(struct throttle *t, double deadline, struct error *err)
 {
-	const struct timespec interval = { .tv_nsec = SLOT_INTERVAL };
 	long long slots = slots_for(t);
 	struct error why;
 
@@ -375,7 +385,8 @@ take_slot(struct throttle *t, double deadline, struct error *err)
 		}
 		if (file_now() >= deadline)
 			return all_slots_taken(t, err);
-		(void)nanosleep(&interval, NULL);
+		if (sleep_ms(t, SLOT_INTERVAL, err) == -1)
+			return -1;
 	}
 }
 
@@ -398,8 +409,10 @@ int
 throttle_enter(struct throttle *t, double deadline, struct error *err)
 {
 	if (t->kind == THROTTLE_DIRECT && t->place == 0 &&
-	    reserve(t, deadline, err) == -1)
+	    reserve(t, deadline, err) == -1) {
+		give_place_back(t);
 		return -1;
+	}
 	if (t->slot == -1 && take_slot(t, deadline, err) == -1) {
 		give_place_back(t);
 		return -1;
@@ -450,7 +463,8 @@ throttle_charge(
 			*err = why;
 			return -1;
 		}
-		sleep_ms(at - l.now);
+		if (sleep_ms(t, at - l.now, err) == -1)
+			return -1;
 	}
 	rate_add(&l.rate, l.now);
 	rate_day_add(&l.rate, (long long)recipients, l.now);
@@ -459,15 +473,6 @@ throttle_charge(
 		(void)without(&why);
 	close_ledger(&l);
 	return 0;
-}
-
-void
-throttle_leave(struct throttle *t)
-{
-	give_place_back(t);
-	if (t->slot != -1)
-		close(t->slot);
-	t->slot = -1;
 }
 
 static bool
@@ -490,6 +495,26 @@ is_locked(
 	return locked;
 }
 
+bool
+throttle_is_crowded(const struct throttle *t)
+{
+	if (t->slot == -1)
+		return false;
+	for (long long i = 0; i < t->account->connections; i++)
+		if (!is_locked(t->config, t->account, i))
+			return false;
+	return true;
+}
+
+void
+throttle_leave(struct throttle *t)
+{
+	give_place_back(t);
+	if (t->slot != -1)
+		close(t->slot);
+	t->slot = -1;
+}
+
 int
 throttle_usage(const struct config *config, const struct account *account,
     struct throttle_usage *out, struct error *err)
@@ -503,7 +528,7 @@ throttle_usage(const struct config *config, const struct account *account,
 	*out = (struct throttle_usage){ .messages = 0 };
 	rate_init(&rate);
 	if (fd == -1 && errno != ENOENT)
-		result = error_set(err, EX_NOINPUT, "4.3.0",
+		result = error_set(err, EX_IOERR, "4.3.0",
 		    "cannot open '%s': %s", path, strerror(errno));
 	else if (fd != -1)
 		result = read_ledger(fd, account, &rate, now, err);

@@ -24,6 +24,8 @@
 #include <stddef.h>
 #include <time.h>
 
+#include "smtp/wait.h"
+
 struct account;
 struct config;
 struct error;
@@ -44,6 +46,7 @@ struct throttle {
 	const struct config *config;
 	const struct account *account;
 	enum throttle_kind kind;
+	struct waiter waiter;	/* called while it waits; set after init */
 	int slot;		/* descriptor, -1: none */
 	long long place;	/* reserved: ms since 1970; 0: none */
 };
@@ -59,13 +62,15 @@ void	throttle_init(struct throttle *, const struct config *,
 	    const struct account *, enum throttle_kind);
 
 /* Wait for a place in the minute and for a slot, until 'deadline'
- * (file_now() seconds). EX_TEMPFAIL, ERROR_THROTTLED with the seconds until
- * there is a place: at once when that is past the deadline. */
+ * (file_now() seconds). EX_TEMPFAIL, ERROR_THROTTLED and 'untried' with the
+ * seconds until there is a place: at once when that is past the deadline. */
 int	throttle_enter(struct throttle *, double deadline, struct error *);
 /* Wait until a message with so many recipients may go, and enter it in the
  * ledger. Errors as above. */
 int	throttle_charge(struct throttle *, size_t recipients, double deadline,
 	    struct error *);
+/* Are all slots taken, so that somebody may wait for ours? */
+bool	throttle_is_crowded(const struct throttle *);
 /* Give slot and unused place back; an empty one is fine. */
 void	throttle_leave(struct throttle *);
 

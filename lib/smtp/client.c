@@ -295,20 +295,41 @@ smtp_client_send(struct smtp_client *c, struct envelope *envelope,
 	return drive(c, content, err);
 }
 
+/* Say QUIT; 0 when it is on its way. */
+static int
+say_goodbye(struct smtp_client *c, double deadline)
+{
+	struct error ignored;
+
+	if (!smtp_client_usable(c))
+		return -1;
+	session_quit(c->session);
+	c->deadline = deadline;
+	if (write_output(c, &ignored) == -1)
+		return -1;
+	return stream_flush(c->stream, deadline, &ignored);
+}
+
 void
-smtp_client_close(struct smtp_client *c)
+smtp_client_part(struct smtp_client *c)
 {
 	double deadline = file_now() + FAREWELL_SECONDS;
 	struct error ignored;
+	char bytes[512];
 
+	if (say_goodbye(c, deadline) == -1)
+		return;
+	while (stream_read(
+		   c->stream, bytes, sizeof(bytes), deadline, &ignored) > 0)
+		continue;
+}
+
+void
+smtp_client_close(struct smtp_client *c)
+{
 	if (c == NULL)
 		return;
-	if (smtp_client_usable(c)) {
-		session_quit(c->session);
-		c->deadline = deadline;
-		if (write_output(c, &ignored) == 0)
-			(void)stream_flush(c->stream, deadline, &ignored);
-	}
+	(void)say_goodbye(c, file_now() + FAREWELL_SECONDS);
 	stream_free(c->stream);
 	session_free(c->session);
 	buf_release(&c->piece);

@@ -110,6 +110,10 @@ const struct capabilities *smtp_client_capabilities(
 	    const struct smtp_client *);
 enum smtp_stage smtp_client_stage(const struct smtp_client *);
 
+/* Say QUIT and wait, a second at most, until the server has hung up: for who
+ * makes room for another connection, which the server must not meet before
+ * the end of this one. */
+void	smtp_client_part(struct smtp_client *);
 /* Say QUIT where the session can take it, without waiting for the answer;
  * hang up, free. NULL is fine. */
 void	smtp_client_close(struct smtp_client *);

@@ -90,6 +90,7 @@ attempt(struct work *w, struct error *err)
 			.body_fd = d->spool->fd,
 			.body_len = (off_t)d->spool->size,
 		},
+		.drew_hold = &d->entry->drew_hold,
 		.save = save,
 		.save_arg = w,
 	};

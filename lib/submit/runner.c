@@ -19,6 +19,7 @@
 #include "queue/schedule.h"
 #include "submit/notify.h"
 #include "submit/settle.h"
+#include "submit/standing.h"
 #include "submit/submit.h"
 
 /* The messages of one account, in order of arrival. */
@@ -27,8 +28,8 @@ struct share {
 	char *account; /* mailbox as the messages name it */
 	struct list ids;
 	time_t started;
-	/* While a worker works on it: */
 	struct submission submission;
+	/* While a worker works on it: */
 	struct submit *session;
 	unsigned lost;        /* connections, one after the other */
 	struct error failure; /* of the last message … */
@@ -229,6 +230,7 @@ send_entry(struct share *s, struct entry *e)
 			.body_fd = e->body_fd,
 			.body_len = (off_t)e->kept,
 		},
+		.drew_hold = &e->drew_hold,
 		.save = save,
 		.save_arg = &saving,
 	};
@@ -307,22 +309,46 @@ send_and_note(struct share *s, struct entry *e)
 	return after;
 }
 
+/* The message that drew the hold is not the one to find out whether it is
+ * over: it may be at fault itself. */
+static void
+put_last(struct list *ids, const char *id)
+{
+	char name[LIST_NAME_SIZE];
+
+	for (size_t i = 0; i + 1 < ids->count; i++) {
+		if (strcmp(ids->names[i], id) != 0)
+			continue;
+		memcpy(name, ids->names[i], sizeof(name));
+		memmove(ids->names + i, ids->names + i + 1,
+		    (ids->count - i - 1) * sizeof(ids->names[0]));
+		memcpy(ids->names[ids->count - 1], name, sizeof(name));
+		return;
+	}
+}
+
+/* GO_ON, or PUT_OFF where the account is on hold. */
+static enum after
+look_at_account(struct share *s)
+{
+	char drew[ID_SIZE];
+
+	if (standing_on_hold(&s->submission, time(NULL), &s->put_off_to, drew,
+		&s->failure) == 0)
+		return PUT_OFF;
+	put_last(&s->ids, drew);
+	return GO_ON;
+}
+
 /* A worker: its exit code. */
 static int
 work_on_share(void *arg)
 {
 	struct share *s = arg;
-	enum after after = GO_ON;
+	enum after after;
 	size_t i;
 
-	s->submission = (struct submission){
-		.config = s->run->config,
-		.account = config_account(s->run->config, s->account),
-		.libexec = s->run->libexec,
-		.helo = s->run->host,
-		.waiting = on_wait,
-		.waiting_arg = (void *)(uintptr_t)s->run,
-	};
+	after = look_at_account(s);
 	for (i = 0; i < s->ids.count && after == GO_ON; i++) {
 		if (*s->run->signalled != 0)
 			break;
@@ -350,6 +376,16 @@ share_of(struct shares *all, const struct run *run, const char *account)
 		.run = run,
 		.account = xstrdup(account),
 		.started = time(NULL),
+	};
+	s->submission = (struct submission){
+		.config = run->config,
+		.account = config_account(run->config, account),
+		.libexec = run->libexec,
+		.helo = run->host,
+		.kind = THROTTLE_QUEUED,
+		.force = is_forced(run),
+		.waiting = on_wait,
+		.waiting_arg = (void *)(uintptr_t)run,
 	};
 	list_init(&s->ids);
 	return s;
@@ -445,7 +481,7 @@ wait_for_worker(struct workers *w)
 static size_t
 workers_of(const struct share *s)
 {
-	const struct account *a = config_account(s->run->config, s->account);
+	const struct account *a = s->submission.account;
 	size_t most =
 	    a != NULL && a->connections > 2 ? (size_t)a->connections - 1 : 1;
 	size_t wanted =

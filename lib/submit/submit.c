@@ -14,13 +14,20 @@
 #include "mail/envelope.h"
 #include "queue/learned.h"
 #include "smtp/wait.h"
+#include "submit/standing.h"
 #include "token/token.h"
+
+/* Longer than that a connection is not kept waiting for its turn. */
+#define IDLE_SECONDS 55.0
 
 struct submit {
 	const struct submission *submission;
 	struct smtp_client *client;
-	bool two_step; /* AUTH in the two-step form */
-	double end;    /* no transaction begins later */
+	struct throttle throttle;
+	struct standing standing;
+	double deadline; /* of what comes before the first message */
+	bool two_step;   /* AUTH in the two-step form */
+	double end;      /* no transaction begins later */
 };
 
 static bool
@@ -141,6 +148,28 @@ new_client(struct submit *s)
 	return smtp_client_new(&options);
 }
 
+/* Connect and log in; what the account as a whole meets on the way there is
+ * noted. */
+static int
+open_session(struct submit *s, struct token *token, struct error *err)
+{
+	double deadline = s->deadline;
+
+	if (get_token(s, token, NULL, deadline, err) == -1)
+		return standing_refused(&s->standing, NULL, err);
+	if (throttle_enter(&s->throttle, deadline, err) == -1)
+		return -1;
+	s->two_step = knows_two_step(s->submission);
+	s->client = new_client(s);
+	if (smtp_client_open(s->client, deadline, err) == -1)
+		return standing_unreachable(&s->standing, err);
+	if (login(s, token, deadline, err) == -1)
+		return standing_refused(&s->standing, NULL, err);
+	note_two_step(s);
+	standing_logged_in(&s->standing);
+	return 0;
+}
+
 struct submit *
 submit_open(const struct submission *about, double deadline, struct error *err)
 {
@@ -149,17 +178,14 @@ submit_open(const struct submission *about, double deadline, struct error *err)
 	int result;
 
 	s->submission = about;
+	s->deadline = deadline;
 	token_init(&token);
-	result = get_token(s, &token, NULL, deadline, err);
-	if (result == 0) {
-		s->two_step = knows_two_step(about);
-		s->client = new_client(s);
-		result = smtp_client_open(s->client, deadline, err);
-	}
-	if (result == 0) {
-		result = login(s, &token, deadline, err);
-		note_two_step(s);
-	}
+	throttle_init(&s->throttle, about->config, about->account, about->kind);
+	if (about->waiting != NULL)
+		s->throttle.waiter = (struct waiter){ on_wait, s };
+	result = standing_check(&s->standing, about, err);
+	if (result == 0)
+		result = open_session(s, &token, err);
 	token_release(&token);
 	if (result == -1) {
 		submit_close(s);
@@ -181,8 +207,34 @@ submit_close(struct submit *s)
 {
 	if (s == NULL)
 		return;
+	if (s->client != NULL && throttle_is_crowded(&s->throttle))
+		smtp_client_part(s->client);
 	smtp_client_close(s->client);
+	throttle_leave(&s->throttle);
 	free(s);
+}
+
+/* Its turn in the minute and the day, for the next transaction. */
+static int
+charge(struct submit *s, const struct envelope *e, struct error *err)
+{
+	size_t pending = envelope_count_state(e, RECIPIENT_PENDING);
+	size_t most = (size_t)s->submission->account->max_recipients;
+	double deadline = s->deadline;
+
+	if (s->submission->kind == THROTTLE_QUEUED)
+		deadline = file_now() + IDLE_SECONDS;
+	return throttle_charge(
+	    &s->throttle, pending < most ? pending : most, deadline, err);
+}
+
+/* What is pending waits for its turn. */
+static void
+put_off_rest(struct envelope *e, const struct error *why)
+{
+	for (size_t i = 0; i < e->count; i++)
+		if (e->recipients[i].state == RECIPIENT_PENDING)
+			envelope_verdict(e, i, why);
 }
 
 /* As many transactions as the recipients need. */
@@ -196,6 +248,12 @@ send_all(struct submit *s, const struct submit_message *m, struct error *err)
 	do {
 		if (more && m->save != NULL)
 			m->save(m->save_arg);
+		if (charge(s, m->envelope, &last) == -1) {
+			put_off_rest(m->envelope, &last);
+			if (result == -1)
+				*err = last;
+			break;
+		}
 		if (smtp_client_send(
 			s->client, m->envelope, &m->content, &last) == 0)
 			result = 0;
@@ -355,6 +413,10 @@ submit_send(struct submit *s, const struct submit_message *m, struct error *err)
 
 	error_clear(&why);
 	result = judge(e, send_all(s, m, &why), &why);
+	if (result == 0)
+		standing_sent(&s->standing);
+	else
+		result = standing_message(&s->standing, m, &why);
 	note_denied(s);
 	for (size_t i = 0; i < e->count; i++)
 		if (tried[i])

@@ -13,9 +13,9 @@
  * Exchange ends a session after 10 minutes. A refused token is renewed once.
  * What the server teaches is kept (learned.h).
  *
- * What is to happen before each MAIL belongs into submit_send() at its
- * transaction loop; what an account's own failure means is for the callers,
- * who get it from both functions.
+ * All of it stays within the mailbox's allowance (queue/throttle.h), and what
+ * only a person can mend puts the account on hold (submit/standing.h): then
+ * submit_open() fails at once, but for a probe now and then.
  */
 #ifndef SUBMIT_H
 #define SUBMIT_H
@@ -23,6 +23,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "queue/throttle.h"
 #include "smtp/client.h"
 
 #define SUBMIT_SESSION_SECONDS	540.0
@@ -39,6 +40,9 @@ struct submission {
 	const struct account *account;
 	const char *libexec;		/* folder of the token program */
 	const char *helo;		/* this host's name */
+	enum throttle_kind kind;	/* is somebody waiting for it? */
+	bool force;			/* a person asks: try it, on hold or
+					 * not */
 	/* Lines of the dialogue, or NULL: 'direction' is 'S' or 'C'. */
 	void (*trace)(void *arg, char direction, const char *line);
 	void *trace_arg;
@@ -54,6 +58,10 @@ struct submit_message {
 	double arrived;			/* seconds of CLOCK_REALTIME */
 	struct envelope *envelope;
 	struct smtp_content content;
+	/* It put its account on hold already, and is now doing so again: the
+	 * fault is the message's if others went meanwhile. Set by
+	 * submit_send(). */
+	bool *drew_hold;
 	/* Called after each transaction but the last, to save the envelope;
 	 * or NULL. */
 	void (*save)(void *arg);

@@ -10,6 +10,7 @@ import pytest
 from support import ACCOUNT, NOUSER, OK, Outpost
 from test_queueing import SIMPLE, finish, has_said, submit_of, wait_until
 
+ANY_RATE = "1000/1s"
 NOBODY = "550 5.1.1 User unknown"
 
 
@@ -63,7 +64,7 @@ def test_an_outage_loses_nothing_and_keeps_the_order(tmp_path):
     connection in order of arrival, and the queue is empty."""
     from m365 import Microsoft365
     office = Microsoft365(tmp_path / "m365")
-    outpost = Outpost(tmp_path, office.start())
+    outpost = Outpost(tmp_path, office.start(), rate=ANY_RATE)
     outpost.send(SIMPLE)                    # a token is cached
     office.stop()
     for i in range(50):
@@ -205,6 +206,7 @@ def test_a_server_that_drops_every_connection_is_left_alone(outpost, office):
 
 
 def test_a_large_backlog_gets_a_second_connection_and_no_more(outpost, office):
+    outpost.set(rate=ANY_RATE)
     queue(outpost)
     [entry] = outpost.waiting()
     for i in range(230):
@@ -473,6 +475,7 @@ def test_a_notification_is_never_answered_by_one(outpost, office):
 
 
 def test_over_twenty_an_hour_become_one_summary(outpost, office):
+    outpost.set(rate=ANY_RATE)
     office.fault("at RCPT a@example.org reply " + NOBODY + " always")
     for i in range(25):
         queue(outpost)
