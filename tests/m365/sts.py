@@ -40,7 +40,8 @@ _DISCOVERY = re.compile(r"/([^/]+)/v2\.0/\.well-known/openid-configuration")
 @dataclass
 class StsOptions:
     """`rotate`: keep (the old refresh token stays valid, as at Microsoft),
-    revoke (its reuse fails), none (no new one comes)."""
+    revoke (its reuse fails), none (no new one comes). `token_delay`: seconds
+    that a token endpoint's answer takes, once it is decided."""
     device_interval: int = 1
     device_expires: int = 900
     token_lifetime: int | None = None
@@ -135,6 +136,7 @@ class Sts:
         grant = "device_code" if grant == DEVICE_CODE else grant
         record = TokenRequest(grant, form, tenant)
         response = self._guarded(request, tenant, faults, self._grant)
+        response.delay = self.options.token_delay
         record.status, record.response = response.status, response.json
         with self.log.changed:
             self.log.token_requests.append(record)
