@@ -991,6 +991,8 @@ user_without_any_configuration_is_told_of_his_own(void **state)
 {
 	int status = 0;
 	pid_t child;
+	char *path;
+	bool own;
 
 	(void)state;
 	if (access(CONFIG_SYSTEM_PATH, F_OK) == 0)
@@ -999,10 +1001,10 @@ user_without_any_configuration_is_told_of_his_own(void **state)
 	if ((child = fork()) == 0) {
 		if (getuid() == 0 && setuid(65534) == -1)
 			_exit(2);
-		_exit(strstr(config_find(NULL, false),
-			  "/.config/outpost/outpost.conf") != NULL
-			  ? 0
-			  : 1);
+		path = config_find(NULL, false);
+		own = strstr(path, "/.config/outpost/outpost.conf") != NULL;
+		free(path);
+		_exit(own ? 0 : 1);
 	}
 	waitpid(child, &status, 0);
 	assert_int_equal(status, 0);
