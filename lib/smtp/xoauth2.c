@@ -91,8 +91,7 @@ hide(char *text, const char *secret, size_t secret_len)
 			continue;
 		}
 		left -= echo;
-		memcpy(text, HIDDEN, mark);
-		text += mark;
+		text = mempcpy(text, HIDDEN, mark);
 		memmove(text, text + echo - mark, left + 1);
 	}
 }
