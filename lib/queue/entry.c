@@ -139,7 +139,7 @@ read_parts(struct entry *e, const char *text, size_t len, bool brief,
 	size_t first = after_record(text, len);
 	size_t header_at = entry_header_at(text, len);
 	struct record record;
-	long long header_len;
+	long long header_len = 0;
 	int result;
 
 	if (header_at == 0)

@@ -207,7 +207,7 @@ queue_as_asked(struct work *w, struct error *err)
 		return -1;
 	log_line(LOG_INFO, "%s: from=<%s>, size=%llu, nrcpt=%zu (queued)",
 	    d->entry->id, d->entry->envelope.sender,
-	    (unsigned long long)(d->spool->size + d->entry->header.len),
+	    (unsigned long long)d->spool->size + d->entry->header.len,
 	    d->entry->envelope.count);
 	return 0;
 }
