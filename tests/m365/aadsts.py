@@ -139,15 +139,15 @@ ERRORS: dict[int, Row] = {
     700024: Row("invalid_client", "Client assertion is not within its valid "
                 "time range. Current time: {now}.", 401),
     700027: Row("invalid_client", "Client assertion contains an invalid "
-                "signature. [Reason - The key was not found.]", 401),
+                "signature. [Reason - {reason}]", 401),
     700030: Row("invalid_client", "Invalid certificate - subject name in "
                 "certificate is not authorized.", 401),
     50012: Row("invalid_client", "Authentication failed.", 401),
     50013: Row("invalid_grant", "Assertion failed signature validation."),
     70021: Row("invalid_request", "No matching federated identity record found "
-               "for presented assertion. Assertion Issuer: 'https://issuer."
-               "example'. Assertion Subject: 'system:serviceaccount:a:b'. "
-               "Assertion Audience: 'api://AzureADTokenExchange'."),
+               "for presented assertion. Assertion Issuer: '{issuer}'. "
+               "Assertion Subject: '{subject}'. Assertion Audience: "
+               "'{audience}'."),
     # The tenant and the user.
     90002: Row("invalid_request", "Tenant '{tenant}' not found. Check to make "
                "sure you have the correct tenant ID and are signing into the "
@@ -232,6 +232,16 @@ ERRORS: dict[int, Row] = {
     80005: _transient("Authentication Agent encountered an error communicating "
                       "with Active Directory.", 400),
 }
+
+
+class Refusal(Exception):
+    """An AADSTS error; `fields` fill the blanks in its text, `error` replaces
+    its OAuth name, and further codes share its answer."""
+
+    def __init__(self, *codes: int, error: str | None = None,
+                 **fields: str) -> None:
+        super().__init__(codes)
+        self.codes, self.error, self.fields = codes, error, fields
 
 
 def find(word: str) -> tuple[list[int], str | None] | None:

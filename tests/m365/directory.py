@@ -46,6 +46,14 @@ class Mailbox:
         return any(fnmatch.fnmatchcase(wanted, a.lower()) for a in own)
 
 
+@dataclass(frozen=True)
+class Federation:
+    """A federated credential: whose tokens stand for the app."""
+    issuer: str
+    subject: str
+    audience: str = "api://AzureADTokenExchange"
+
+
 @dataclass
 class App:
     """An app registration with its enterprise application.
@@ -63,6 +71,7 @@ class App:
     secret_expired: bool = False
     disabled: bool = False
     certificate: bytes | None = None  # PEM, for client assertions
+    federations: list[Federation] = field(default_factory=list)
 
 
 class Directory:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 KINDS = ("good", "wrong-name", "expired", "not-yet-valid", "untrusted",
@@ -92,8 +92,25 @@ class Authority:
                 .sign(key if own else self._key, hashes.SHA256()))
 
 
+def application_certificate(days: tuple[int, int] = (-1, 365), bits: int = 2048,
+                            curve: ec.EllipticCurve | None = None,
+                            passphrase: bytes | None = None
+                            ) -> tuple[bytes, bytes]:
+    """Key and self-signed certificate, PEM, as an administrator makes them
+    for an app registration; valid from and to so many days from now."""
+    key = ec.generate_private_key(curve) if curve else \
+        rsa.generate_private_key(public_exponent=65537, key_size=bits)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "outpost")])
+    certificate = _builder(name, name, key, days).sign(key, hashes.SHA256())
+    locked = serialization.NoEncryption() if passphrase is None else \
+        serialization.BestAvailableEncryption(passphrase)
+    return (key.private_bytes(serialization.Encoding.PEM,
+                              serialization.PrivateFormat.PKCS8, locked),
+            certificate.public_bytes(serialization.Encoding.PEM))
+
+
 def _builder(subject: x509.Name, issuer: x509.Name,
-             key: ec.EllipticCurvePrivateKey,
+             key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey,
              days: tuple[int, int]) -> x509.CertificateBuilder:
     now = datetime.datetime.utcnow()
     return (x509.CertificateBuilder()

@@ -14,21 +14,15 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote_plus, urlencode, urlsplit
 
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding
-
-from .aadsts import ERRORS, find
+from .aadsts import ERRORS, Refusal, find
+from .assertions import EXCHANGE_TOKEN, Assertions
 from .directory import CONSUMERS, MULTI_TENANT_NAMES, App, Directory
 from .faults import Fault
 from .records import HttpRequest, Log, TokenRequest
-from .tokens import (EXCHANGE, GRAPH, Tokens, app_claims, delegated_claims,
-                     unb64url)
+from .tokens import EXCHANGE, GRAPH, Tokens, app_claims, delegated_claims
 from .web import Response
 
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
-JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 OIDC_SCOPES = ("openid", "profile", "email", "offline_access")
 OUTLOOK = ("https://outlook.office.com", "https://outlook.office365.com")
 GRAPH_URL = "https://graph.microsoft.com"
@@ -83,16 +77,6 @@ class Code:
     used: bool = False
 
 
-class Refusal(Exception):
-    """An AADSTS error; `fields` fill the blanks in its text, `error` replaces
-    its OAuth name, and further codes share its answer."""
-
-    def __init__(self, *codes: int, error: str | None = None,
-                 **fields: str) -> None:
-        super().__init__(codes)
-        self.codes, self.error, self.fields = codes, error, fields
-
-
 class Sts:
     def __init__(self, directory: Directory, tokens: Tokens, log: Log,
                  options: StsOptions, consumer: bool) -> None:
@@ -103,6 +87,7 @@ class Sts:
         self.grants: dict[str, Grant] = {}
         self.devices: dict[str, Device] = {}
         self.codes: dict[str, Code] = {}
+        self.assertions = Assertions()
         self.reused = 0             # refresh tokens used after a newer one came
 
     # -- routing
@@ -185,7 +170,9 @@ class Sts:
                       ".6070000Z",
             "scope": form.get("scope", ""), "grant": form.get("grant_type", ""),
             "redirect": form.get("redirect_uri", ""), "policy": "compliant",
-            "resource": OUTLOOK[0], **refusal.fields}
+            "resource": OUTLOOK[0], "reason": "The key was not found.",
+            "issuer": "https://issuer.example", "subject": "system:service"
+            "account:a:b", "audience": EXCHANGE_TOKEN, **refusal.fields}
         text = " ".join(f"AADSTS{c}: {_filled(ERRORS[c].text, known)}"
                         for c in refusal.codes)
         parts = [text, f"Trace ID: {response.trace_id}",
@@ -222,29 +209,14 @@ class Sts:
         if app.public and (secret is not None or assertion):
             raise Refusal(700025)
         if assertion:
-            self._check_assertion(app, form, tenant)
+            self.assertions.check(app, form, (
+                f"{self.authority}/{tenant}/oauth2/v2.0/token",
+                f"{self.authority}/{tenant}/v2.0"))
         elif secret is not None:
             _check_secret(app, secret)
         elif must_prove or not app.public:
             raise Refusal(7000218)
         return app
-
-    def _check_assertion(self, app: App, form: dict[str, str],
-                         tenant: str) -> None:
-        """A JWT signed by the app's certificate (RS256 or PS256)."""
-        if form.get("client_assertion_type") != JWT_BEARER:
-            raise Refusal(900144, parameter="client_assertion_type")
-        head, claims = _verified(form["client_assertion"], app)
-        audiences = (f"{self.authority}/{tenant}/oauth2/v2.0/token",
-                     f"{self.authority}/{tenant}/v2.0")
-        if claims.get("aud") not in audiences:
-            raise Refusal(700023)
-        if claims.get("iss") != app.client_id or \
-                claims.get("sub") != app.client_id:
-            raise Refusal(700021)
-        now = time.time()
-        if not claims.get("nbf", 0) - 300 <= now <= claims.get("exp", 0) + 300:
-            raise Refusal(700024)
 
     # -- grants
 
@@ -580,35 +552,6 @@ def _check_secret(app: App, secret: str) -> None:
         raise Refusal(7000215)
     if app.secret_expired:
         raise Refusal(7000222)
-
-
-def _verified(assertion: str, app: App) -> tuple[dict, dict]:
-    """Header and claims of a client assertion with a good signature."""
-    if app.certificate is None:
-        raise Refusal(700027)
-    certificate = x509.load_pem_x509_certificate(app.certificate)
-    try:
-        head, body, signature = assertion.split(".")
-        header = json.loads(unb64url(head))
-        _check_thumbprint(header, certificate)
-        scheme = {"RS256": padding.PKCS1v15(),
-                  "PS256": padding.PSS(padding.MGF1(hashes.SHA256()), 32)}
-        certificate.public_key().verify(
-            unb64url(signature), f"{head}.{body}".encode(),
-            scheme[header["alg"]], hashes.SHA256())
-        return header, json.loads(unb64url(body))
-    except (InvalidSignature, ValueError, KeyError, AttributeError):
-        raise Refusal(700027) from None
-
-
-def _check_thumbprint(header: dict, certificate: x509.Certificate) -> None:
-    """x5t (SHA-1) or x5t#S256, base64url or padded base64: both are seen."""
-    for name, digest in (("x5t", hashes.SHA1()), ("x5t#S256", hashes.SHA256())):
-        if name in header:
-            given = header[name].replace("+", "-").replace("/", "_")
-            if unb64url(given.rstrip("=")) == certificate.fingerprint(digest):
-                return
-    raise Refusal(700027)
 
 
 def _resource(scope: str) -> tuple[str, list[str]]:

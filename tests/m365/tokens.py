@@ -121,7 +121,7 @@ def app_claims(app: App, tenant: str, issuer: str, audience: str,
     """Claims of an app-only token: no upn, and `roles` only if granted."""
     claims: Claims = {"aud": audience, "iss": issuer, "tid": tenant,
                       "appid": app.client_id, "app_displayname": app.name,
-                      "appidacr": "2" if app.certificate else "1",
+                      "appidacr": "1" if app.secret else "2",
                       "oid": str(uuid.uuid5(uuid.NAMESPACE_OID, app.client_id)),
                       "idtyp": "app"}
     if roles:

@@ -1,11 +1,19 @@
 import base64
+import dataclasses
+import functools
 import hashlib
 import json
 import time
 import urllib.parse
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding
 
+from m365.assertions import federated_token
+from m365.directory import Federation
+from m365.pki import application_certificate
 from selftest_client import APP_SCOPE, SCOPE, fetch, refresh, token
 
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
@@ -194,62 +202,162 @@ def test_expired_or_missing_secret_and_disabled_app(m, app):
     assert app_token(m).codes == [7000112]
 
 
-def make_certificate():
-    import datetime
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from m365.tokens import signing_key
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "app")])
-    now = datetime.datetime.utcnow()
-    key = signing_key()
-    certificate = (x509.CertificateBuilder().subject_name(name)
-                   .issuer_name(name).public_key(key.public_key())
-                   .serial_number(1).not_valid_before(now)
-                   .not_valid_after(now + datetime.timedelta(days=1))
-                   .sign(key, hashes.SHA256()))
-    return key, certificate, certificate.public_bytes(
-        serialization.Encoding.PEM)
+@functools.cache
+def certified(days=(-1, 365)):
+    """A key and its certificate, as PEM."""
+    return application_certificate(days)
 
 
-def make_assertion(m, key, certificate, **claims):
-    from cryptography.hazmat.primitives import hashes
-    from cryptography.hazmat.primitives.asymmetric import padding
-
-    def encode(data):
-        return base64.urlsafe_b64encode(data).rstrip(b"=")
-
-    now = int(time.time())
-    header = {"alg": "PS256", "typ": "JWT", "x5t#S256": encode(
-        certificate.fingerprint(hashes.SHA256())).decode()}
-    body = {"aud": f"{m.authority}/{m.tenant}/oauth2/v2.0/token",
-            "iss": "app-1", "sub": "app-1", "jti": "1", "nbf": now,
-            "exp": now + 600, **claims}
-    signed = encode(json.dumps(header).encode()) + b"." + \
-        encode(json.dumps(body).encode())
-    signature = key.sign(signed, padding.PSS(
+def sign(key, header, body, scheme=None):
+    signed = encode(header) + b"." + encode(body)
+    private = serialization.load_pem_private_key(key, None)
+    signature = private.sign(signed, scheme or padding.PSS(
         padding.MGF1(hashes.SHA256()), 32), hashes.SHA256())
-    return (signed + b"." + encode(signature)).decode()
+    return (signed + b"." + base64.urlsafe_b64encode(signature)
+            .rstrip(b"=")).decode()
 
 
-@pytest.mark.parametrize("claims, codes", [
+def encode(value):
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=")
+
+
+def thumbprint(pem, digest=hashes.SHA256()):
+    return x509.load_pem_x509_certificate(pem).fingerprint(digest)
+
+
+def claims_for(m, **changes):
+    now = int(time.time())
+    claims = {"aud": f"{m.authority}/{m.tenant}/oauth2/v2.0/token",
+              "iss": "app-1", "sub": "app-1", "jti": "1", "nbf": now,
+              "iat": now, "exp": now + 600, **changes}
+    return {k: v for k, v in claims.items() if v is not None}
+
+
+def header_for(pem, **changes):
+    header = {"alg": "PS256", "typ": "JWT", "x5t#S256":
+              base64.urlsafe_b64encode(thumbprint(pem)).rstrip(b"=").decode(),
+              **changes}
+    return {k: v for k, v in header.items() if v is not None}
+
+
+def present(m, assertion, **form):
+    return token(m, **{
+        "grant_type": "client_credentials", "client_id": "app-1",
+        "scope": APP_SCOPE, "client_assertion_type": ASSERTION,
+        "client_assertion": assertion, **form})
+
+
+@pytest.fixture
+def certified_app(m):
+    return m.add_app("app-1", roles=["SMTP.SendAsApp"],
+                     mailboxes=["alerts@contoso.com"],
+                     certificate=certified()[1])
+
+
+@pytest.mark.parametrize("changes, codes", [
     ({}, None), ({"aud": "https://elsewhere"}, [700023]),
-    ({"iss": "other"}, [700021]), ({"exp": 5}, [700024])])
-def test_assertions_are_checked(m, claims, codes):
-    key, certificate, pem = make_certificate()
-    m.add_app("app-1", roles=["SMTP.SendAsApp"], certificate=pem)
-    answer = token(m, grant_type="client_credentials", client_id="app-1",
-                   scope=APP_SCOPE, client_assertion_type=ASSERTION,
-                   client_assertion=make_assertion(m, key, certificate,
-                                                   **claims))
+    ({"aud": None}, [700023]), ({"iss": "other"}, [700021]),
+    ({"sub": "other"}, [700021]), ({"jti": None}, [50012]),
+    ({"jti": ""}, [50012]), ({"exp": 5}, [700024]), ({"exp": None}, [700024]),
+    ({"exp": "soon"}, [700024]), ({"nbf": 1 << 40}, [700024])])
+def test_claims_of_an_assertion_are_checked(m, certified_app, changes, codes):
+    key, pem = certified()
+    answer = present(m, sign(key, header_for(pem), claims_for(m, **changes)))
     assert answer.json.get("error_codes") == codes
+    assert answer.status == (401 if codes else 200)
+
+
+@pytest.mark.parametrize("changes, reason", [
+    ({"alg": "none"}, "signature value"), ({"alg": "HS256"}, "signature value"),
+    ({"alg": None}, "signature value"), ({"alg": []}, "signature value"),
+    ({"alg": "RS256"}, "signature value"),
+    ({"x5t#S256": None}, "key was not found"),
+    ({"x5t#S256": "AAAA"}, "key was not found"),
+    ({"x5t#S256": 7}, "key was not found")])
+def test_header_of_an_assertion_is_checked(m, certified_app, changes, reason):
+    key, pem = certified()
+    answer = present(m, sign(key, header_for(pem, **changes), claims_for(m)))
+    assert answer.codes == [700027]
+    assert reason in answer.json["error_description"]
+
+
+@pytest.mark.parametrize("algorithm", ["PS256", "RS256"])
+@pytest.mark.parametrize("name, digest", [
+    ("x5t", hashes.SHA1()), ("x5t#S256", hashes.SHA256())])
+@pytest.mark.parametrize("form", [base64.b64encode, base64.urlsafe_b64encode])
+def test_old_forms_of_an_assertion_are_taken(m, certified_app, algorithm, name,
+                                             digest, form):
+    key, pem = certified()
+    header = header_for(pem, **{
+        "x5t#S256": None, "alg": algorithm,
+        name: form(thumbprint(pem, digest)).decode()})
+    scheme = padding.PKCS1v15() if algorithm == "RS256" else None
+    assert present(m, sign(key, header, claims_for(m), scheme)).status == 200
+
+
+def test_token_for_a_certificate_is_taken_by_smtp(m, certified_app, client):
+    key, pem = certified()
+    answer = present(m, sign(key, header_for(pem), claims_for(m))).json
+    assert claims_of(answer["access_token"])["appidacr"] == "2"
+    assert client.hello().auth(token=answer["access_token"]).startswith("235")
+
+
+@pytest.mark.parametrize("assertion, code", [
+    ("", 50012), ("a.b", 50012), ("a.b.c", 50012), ("e30.W10.x", 50012),
+    ("W10.e30.x", 50012), ("e30.e30.e", 50012), ("e30.e30.ee", 700027)])
+def test_what_is_no_jwt_is_refused(m, certified_app, assertion, code):
+    assert present(m, assertion).codes == [code]
+
+
+def test_assertion_needs_its_type(m, certified_app):
+    assert present(m, "a.b.c", client_assertion_type="jwt").codes == [900144]
 
 
 def test_unregistered_key_is_refused(m, app):
-    key, certificate, _ = make_certificate()
-    assert token(m, grant_type="client_credentials", client_id="app-1",
-                 scope=APP_SCOPE, client_assertion_type=ASSERTION,
-                 client_assertion=make_assertion(m, key, certificate)) \
-        .codes == [700027]
+    key, pem = certified()
+    answer = present(m, sign(key, header_for(pem), claims_for(m)))
+    assert answer.codes == [700027]
+
+
+def test_expired_certificate_is_refused(m, certified_app):
+    key, pem = certified((-9, -2))
+    certified_app.certificate = pem
+    answer = present(m, sign(key, header_for(pem), claims_for(m)))
+    assert answer.codes == [700027]
+    assert "expired" in answer.json["error_description"]
+
+
+# -- workload identity federation
+
+POD = Federation("https://issuer.example/cluster/", "system:serviceaccount:a:b")
+
+
+@pytest.fixture
+def workload(m):
+    return m.add_app("app-1", roles=["SMTP.SendAsApp"],
+                     mailboxes=["alerts@contoso.com"], federations=[POD])
+
+
+def test_federated_token_is_exchanged(m, workload, client):
+    answer = present(m, federated_token(POD)).json
+    assert "refresh_token" not in answer
+    assert client.hello().auth(token=answer["access_token"]).startswith("235")
+
+
+@pytest.mark.parametrize("changes", [
+    {"issuer": "https://issuer.example/cluster"}, {"subject": "system:x"},
+    {"audience": "api://AzureADTokenExchangeUSGov"}])
+def test_federation_must_match_letter_by_letter(m, workload, changes):
+    answer = present(m, federated_token(dataclasses.replace(POD, **changes)))
+    assert answer.codes == [70021] and answer.status == 400
+    assert answer.json["error"] == "invalid_request"
+    assert next(iter(changes.values())) in answer.json["error_description"]
+
+
+def test_federated_token_expires_and_is_signed(m, workload):
+    assert present(m, federated_token(POD, -900)).codes == [700024]
+    forged = federated_token(POD).rpartition(".")[0] + ".AAAA"
+    assert present(m, forged).codes == [50013]
 
 
 # -- device code
