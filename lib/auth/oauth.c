@@ -7,12 +7,15 @@
 
 #include "account/config.h"
 #include "auth/http.h"
+#include "auth/jwt.h"
 #include "auth/oauth_error.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
 
 #define GRANT_DEVICE "urn:ietf:params:oauth:grant-type:device_code"
+#define JWT_BEARER "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+#define GUID_SIZE 37
 #define URL_MAX 4096u
 #define CLOCK_TOLERANCE 300  /* seconds; assertions break beyond */
 #define THROTTLED_DEFAULT 60 /* seconds, where 429 names none */
@@ -24,6 +27,11 @@ struct exchange {
 	char host[HTTP_HOST_SIZE];
 	struct http_form form;
 	const char *sent; /* the credential in the form, or NULL */
+	/* Signs an assertion for each try, which goes behind what the form
+	 * holds without it; or NULL. */
+	const struct certificate *signer;
+	struct buf assertion;
+	size_t unsigned_len;
 	struct oauth_token *token;
 	struct oauth_device *device;
 	struct oauth_failure failure; /* what was refused last */
@@ -34,6 +42,7 @@ exchange_init(
     struct exchange *x, const struct account *account, const char *endpoint)
 {
 	*x = (struct exchange){ .sent = NULL };
+	buf_init(&x->assertion, JWT_MAX);
 	buf_init(&x->url, URL_MAX);
 	buf_adds(&x->url, account->authority);
 	buf_addc(&x->url, '/');
@@ -48,6 +57,7 @@ static void
 exchange_release(struct exchange *x)
 {
 	buf_release(&x->url);
+	buf_release(&x->assertion);
 	http_form_release(&x->form);
 }
 
@@ -121,6 +131,54 @@ judge_failure(const struct oauth *oauth, struct exchange *x,
 	    oauth->account->mailbox, x->host, err);
 }
 
+/* A random GUID (RFC 4122 section 4.4). */
+static void
+make_guid(char out[GUID_SIZE])
+{
+	unsigned char b[16];
+
+	arc4random_buf(b, sizeof(b));
+	b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
+	b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
+	(void)snprintf(out, GUID_SIZE,
+	    "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-"
+	    "%02x%02x%02x%02x%02x%02x",
+	    b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10],
+	    b[11], b[12], b[13], b[14], b[15]);
+}
+
+static void
+add_assertion(struct exchange *x, const char *assertion)
+{
+	http_form_add(&x->form, "client_assertion_type", JWT_BEARER);
+	http_form_add(&x->form, "client_assertion", assertion);
+	x->sent = assertion;
+}
+
+static int
+sign_assertion(const struct oauth *oauth, struct exchange *x, struct error *err)
+{
+	struct buf *form = &x->form.body;
+	char id[GUID_SIZE];
+	const struct jwt_claims claims = {
+		.audience = x->url.data,
+		.client_id = oauth->account->client_id,
+		.id = id,
+		.now = time(NULL),
+	};
+
+	make_guid(id);
+	if (x->unsigned_len == 0)
+		x->unsigned_len = form->len;
+	(void)buf_splice(
+	    form, x->unsigned_len, form->len - x->unsigned_len, NULL, 0);
+	buf_clear(&x->assertion);
+	if (jwt_assertion(&x->assertion, x->signer, &claims, err) == -1)
+		return -1;
+	add_assertion(x, x->assertion.data);
+	return 0;
+}
+
 static int
 try_once(
     struct oauth *oauth, struct exchange *x, double deadline, struct error *err)
@@ -130,6 +188,8 @@ try_once(
 	int result = -1;
 
 	x->failure = (struct oauth_failure){ .code_count = 0 };
+	if (x->signer != NULL && sign_assertion(oauth, x, err) == -1)
+		return -1;
 	http_response_init(&response);
 	if (http_post(oauth->http, x->url.data, &x->form, deadline, &response,
 		err) == -1)
@@ -235,24 +295,65 @@ check_tenant(const struct account *account, struct error *err)
 	return 0;
 }
 
+static int
+start_application(
+    struct exchange *x, const struct account *account, struct error *err)
+{
+	if (check_tenant(account, err) == -1)
+		return -1;
+	exchange_init(x, account, "token");
+	http_form_add(&x->form, "grant_type", "client_credentials");
+	http_form_add(&x->form, "scope", account->scope);
+	return 0;
+}
+
+static int
+end_application(struct oauth *oauth, struct exchange *x, double deadline,
+    struct oauth_token *token, struct error *err)
+{
+	int result;
+
+	x->token = token;
+	result = try_on(oauth, x, deadline, err);
+	exchange_release(x);
+	return result;
+}
+
 int
 oauth_client_secret(struct oauth *oauth, const char *secret, double deadline,
     struct oauth_token *token, struct error *err)
 {
 	struct exchange x;
-	int result;
 
-	if (check_tenant(oauth->account, err) == -1)
+	if (start_application(&x, oauth->account, err) == -1)
 		return -1;
-	exchange_init(&x, oauth->account, "token");
-	http_form_add(&x.form, "grant_type", "client_credentials");
 	http_form_add(&x.form, "client_secret", secret);
-	http_form_add(&x.form, "scope", oauth->account->scope);
 	x.sent = secret;
-	x.token = token;
-	result = try_on(oauth, &x, deadline, err);
-	exchange_release(&x);
-	return result;
+	return end_application(oauth, &x, deadline, token, err);
+}
+
+int
+oauth_certificate(struct oauth *oauth, const struct certificate *certificate,
+    double deadline, struct oauth_token *token, struct error *err)
+{
+	struct exchange x;
+
+	if (start_application(&x, oauth->account, err) == -1)
+		return -1;
+	x.signer = certificate;
+	return end_application(oauth, &x, deadline, token, err);
+}
+
+int
+oauth_assertion(struct oauth *oauth, const char *assertion, double deadline,
+    struct oauth_token *token, struct error *err)
+{
+	struct exchange x;
+
+	if (start_application(&x, oauth->account, err) == -1)
+		return -1;
+	add_assertion(&x, assertion);
+	return end_application(oauth, &x, deadline, token, err);
 }
 
 int

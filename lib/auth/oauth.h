@@ -1,5 +1,5 @@
 /* Tokens from Microsoft Entra: builds the request of each grant, sends it,
- * judges the answer (RFC 6749, RFC 8628; MICROSOFT.md 4.1 to 4.5).
+ * judges the answer (RFC 6749, RFC 7523, RFC 8628; MICROSOFT.md 4.1 to 4.7).
  *
  * Network failures and what Entra calls temporary are tried OAUTH_TRIES
  * times within the deadline, with growing pauses; a Retry-After is obeyed:
@@ -18,6 +18,7 @@
 #include "auth/oauth_response.h"
 
 struct account;
+struct certificate;
 struct error;
 struct http;
 
@@ -40,8 +41,14 @@ enum oauth_poll {
 /* Grant refresh_token (RFC 6749 section 6). */
 int	oauth_refresh(struct oauth *, const char *refresh_token,
 	    double deadline, struct oauth_token *, struct error *);
-/* Grant client_credentials with a secret (section 4.4). */
+/* Grant client_credentials (section 4.4): with a secret; with an assertion
+ * that the certificate signs anew for each try; with an assertion by another
+ * issuer whom the application trusts. */
 int	oauth_client_secret(struct oauth *, const char *secret,
+	    double deadline, struct oauth_token *, struct error *);
+int	oauth_certificate(struct oauth *, const struct certificate *,
+	    double deadline, struct oauth_token *, struct error *);
+int	oauth_assertion(struct oauth *, const char *assertion,
 	    double deadline, struct oauth_token *, struct error *);
 
 /* Device sign-in (RFC 8628): begin; then one poll at a time, the caller

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "account/config.h"
+#include "auth/certificate.h"
 #include "auth/http.h"
 #include "auth/oauth.h"
 #include "auth/store.h"
@@ -18,17 +19,19 @@
 struct renewal {
 	const struct config *config;
 	const struct account *account;
-	struct store_sign_in sign_in; /* AUTH_LOGIN: as loaded */
+	struct store_sign_in sign_in;    /* AUTH_LOGIN: as loaded */
+	struct certificate *certificate; /* AUTH_CERTIFICATE: as loaded */
+	struct oauth oauth;
 	double deadline;
 	long long started; /* milliseconds since 1970 */
 };
 
-/* A kind of `auth`: where its credential comes from, the request that turns
- * it into a token, and what is kept of the answer (may be NULL). */
+/* A kind of `auth`: where its credential comes from (as text, or by a name
+ * that is its own), the request that turns it into a token, and what is kept
+ * of the answer (may be NULL). */
 struct grant {
-	const char *name;
 	int (*load)(struct renewal *, struct buf *, struct error *);
-	int (*ask)(struct oauth *, const char *credential, double deadline,
+	int (*ask)(struct renewal *, const char *credential,
 	    struct oauth_token *, struct error *);
 	int (*keep)(struct renewal *, const struct oauth_token *, time_t,
 	    struct error *);
@@ -53,9 +56,11 @@ load_sign_in(struct renewal *r, struct buf *credential, struct error *err)
 }
 
 static int
-load_secret(struct renewal *r, struct buf *credential, struct error *err)
+ask_sign_in(struct renewal *r, const char *refresh_token,
+    struct oauth_token *answer, struct error *err)
 {
-	return store_client_secret(r->account, credential, err);
+	return oauth_refresh(
+	    &r->oauth, refresh_token, r->deadline, answer, err);
 }
 
 /* A new refresh token may come with every answer. The old one is not
@@ -74,24 +79,58 @@ keep_sign_in(struct renewal *r, const struct oauth_token *answer, time_t now,
 	return store_write(sign_in, r->config, r->account, err);
 }
 
+static int
+load_secret(struct renewal *r, struct buf *credential, struct error *err)
+{
+	return store_line(r->account, r->account->client_secret_file,
+	    "client secret", true, credential, err);
+}
+
+static int
+ask_secret(struct renewal *r, const char *secret, struct oauth_token *answer,
+    struct error *err)
+{
+	return oauth_client_secret(&r->oauth, secret, r->deadline, answer, err);
+}
+
+static int
+load_certificate(struct renewal *r, struct buf *credential, struct error *err)
+{
+	unsigned char print[CERTIFICATE_PRINT_SIZE];
+
+	if (certificate_load(&r->certificate, r->account, err) == -1 ||
+	    certificate_check_time(
+		r->certificate, r->account, time(NULL), err) == -1)
+		return -1;
+	certificate_thumbprint(r->certificate, print);
+	return encode_base64url(credential, print, sizeof(print));
+}
+
+static int
+ask_certificate(struct renewal *r, const char *thumbprint,
+    struct oauth_token *answer, struct error *err)
+{
+	(void)thumbprint;
+	return oauth_certificate(
+	    &r->oauth, r->certificate, r->deadline, answer, err);
+}
+
 static const struct grant grants[] = {
-	[AUTH_LOGIN] = { "login", load_sign_in, oauth_refresh, keep_sign_in },
-	[AUTH_SECRET] = { "secret", load_secret, oauth_client_secret, NULL },
-	[AUTH_CERTIFICATE] = { "certificate", NULL, NULL, NULL },
-	[AUTH_MANAGED_IDENTITY] = { "managed-identity", NULL, NULL, NULL },
-	[AUTH_WORKLOAD_IDENTITY] = { "workload-identity", NULL, NULL, NULL },
+	[AUTH_LOGIN] = { load_sign_in, ask_sign_in, keep_sign_in },
+	[AUTH_SECRET] = { load_secret, ask_secret, NULL },
+	[AUTH_CERTIFICATE] = { load_certificate, ask_certificate, NULL },
+	[AUTH_MANAGED_IDENTITY] = { NULL, NULL, NULL },
+	[AUTH_WORKLOAD_IDENTITY] = { NULL, NULL, NULL },
 };
 
 int
 renew_supported(const struct account *account, struct error *err)
 {
-	const struct grant *grant = &grants[account->auth];
-
-	if (grant->ask != NULL)
+	if (grants[account->auth].ask != NULL)
 		return 0;
 	error_set(err, EX_CONFIG, "4.3.5",
-	    "[%s]: auth = %s is not supported yet by this version",
-	    account->mailbox, grant->name);
+	    "[%s]: this kind of auth is not supported yet by this version",
+	    account->mailbox);
 	error_hint(err, "use auth = login or auth = secret");
 	return error_class_set(err, ERROR_HOLD, 0);
 }
@@ -142,8 +181,15 @@ set_token(struct token *token, const struct oauth_token *answer, time_t asked)
 	    answer->refresh_in == 0 ? 0 : asked + (time_t)answer->refresh_in;
 }
 
+static bool
+is_graph(const char *audience)
+{
+	return strcmp(audience, "00000003-0000-0000-c000-000000000000") == 0 ||
+	       strstr(audience, "://graph.microsoft.") != NULL;
+}
+
 /* A token can be good and yet of no use for SMTP. It may also be of use
- * without saying so (roles by Exchange's own RBAC), hence only a warning. */
+ * without saying so (roles by Exchange's own RBAC), hence only warnings. */
 static void
 warn_of_rights(const struct account *account, const struct oauth_token *answer)
 {
@@ -156,8 +202,15 @@ warn_of_rights(const struct account *account, const struct oauth_token *answer)
 		    "the application's API permissions",
 		    account->mailbox, missing);
 	if (oauth_response_claims(&claims, answer->access_token.data,
-		answer->access_token.len) == 0 &&
-	    *claims.scopes == '\0' && *claims.roles == '\0')
+		answer->access_token.len) == -1)
+		return;
+	if (is_graph(claims.audience))
+		log_line(LOG_WARNING,
+		    "account=<%s>: the token is for Microsoft Graph, which "
+		    "Exchange's SMTP refuses; remove scope from outpost.conf, "
+		    "or let it begin with the mail server's own",
+		    account->mailbox);
+	if (*claims.scopes == '\0' && *claims.roles == '\0')
 		log_line(LOG_WARNING,
 		    "account=<%s>: the token carries no permission; unless "
 		    "Exchange grants it by RBAC, add SMTP.SendAsApp to the "
@@ -173,7 +226,6 @@ ask(struct renewal *r, const struct grant *grant, const char *credential,
 	const struct account *account = r->account;
 	const struct http_options options = { account->ca_dir, account->ca_file,
 		account->proxy };
-	struct oauth oauth = { .account = account };
 	char hash[ENCODE_SHA256_HEX_SIZE];
 	struct error why;
 	int result;
@@ -184,9 +236,9 @@ ask(struct renewal *r, const struct grant *grant, const char *credential,
 		*err = why;
 		return -1;
 	}
-	oauth.http = http_new(&options);
-	result = grant->ask(&oauth, credential, r->deadline, answer, &why);
-	http_free(oauth.http);
+	r->oauth.http = http_new(&options);
+	result = grant->ask(r, credential, answer, &why);
+	http_free(r->oauth.http);
 	if (result == -1) {
 		store_failure_write(
 		    r->config, account, hash, milliseconds(), &why);
@@ -235,6 +287,7 @@ make_token(struct renewal *r, struct token *token, struct error *err)
 	result = 0;
 out:
 	store_sign_in_release(&r->sign_in);
+	certificate_free(r->certificate);
 	oauth_token_release(&answer);
 	buf_release(&credential);
 	return result;
@@ -291,6 +344,7 @@ renew_token(struct token *token, const struct config *config,
 	struct renewal r = {
 		.config = config,
 		.account = account,
+		.oauth = { .account = account },
 		.deadline = deadline,
 		.started = milliseconds(),
 	};

@@ -1,7 +1,6 @@
 #include "auth/store.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -77,13 +76,13 @@ not_signed_in(const struct account *account, struct error *err)
 }
 
 static void
-hint_owner(struct error *err)
+hint_owner(bool secret, struct error *err)
 {
 	if (err->hint[0] == '\0')
 		error_hint(err,
 		    "the file must be readable for the user that runs the "
-		    "token program (outpost-auth on a system installation) "
-		    "and for nobody else");
+		    "token program (outpost-auth on a system installation)%s",
+		    secret ? " and for nobody else" : "");
 }
 
 static int
@@ -167,7 +166,7 @@ store_read(struct store_sign_in *out, const struct config *config,
 			not_signed_in(account, err);
 		} else if (err != NULL) {
 			*err = why;
-			hint_owner(err);
+			hint_owner(true, err);
 			error_class_set(err, ERROR_HOLD, 0);
 		}
 		goto out;
@@ -225,41 +224,55 @@ store_remove(const struct config *config, const struct account *account,
 }
 
 int
-store_client_secret(
-    const struct account *account, struct buf *out, struct error *err)
+store_text(const struct account *account, const char *path, const char *what,
+    bool secret, struct buf *out, struct error *err)
 {
-	const char *path = account->client_secret_file;
-	struct buf secret;
 	struct error why;
+	int result;
+
+	if (secret)
+		result = file_read_secret(path, false, out, &why);
+	else
+		result = file_read(path, out, &why);
+	if (result == 0)
+		return 0;
+	error_prefix(&why, "%s of '%s'", what, account->mailbox);
+	error_class_set(&why, ERROR_HOLD, 0);
+	why.exit_code = EX_CONFIG;
+	hint_owner(secret, &why);
+	if (err != NULL)
+		*err = why;
+	return -1;
+}
+
+int
+store_line(const struct account *account, const char *path, const char *what,
+    bool secret, struct buf *out, struct error *err)
+{
+	struct buf line;
 	int result = -1;
 
-	buf_init(&secret, STORE_SECRET_MAX);
-	if (file_read_secret(path, false, &secret, &why) == -1) {
-		error_prefix(&why, "client secret of '%s'", account->mailbox);
-		error_class_set(&why, ERROR_HOLD, 0);
-		why.exit_code = EX_CONFIG;
-		hint_owner(&why);
-		if (err != NULL)
-			*err = why;
+	buf_init(&line, STORE_SECRET_MAX);
+	if (store_text(account, path, what, secret, &line, err) == -1)
 		goto out;
-	}
-	if (secret.len > 0 && secret.data[secret.len - 1] == '\n')
-		secret.len--;
-	if (secret.len > 0 && secret.data[secret.len - 1] == '\r')
-		secret.len--;
-	if (secret.len == 0 || memchr(secret.data, '\0', secret.len) != NULL ||
-	    memchr(secret.data, '\n', secret.len) != NULL) {
-		error_set(err, EX_CONFIG, "4.3.5",
-		    "'%s' does not hold one client secret", path);
-		error_hint(err, "write the Value of the client secret into it, "
-				"and nothing else");
+	if (line.len > 0 && line.data[line.len - 1] == '\n')
+		line.len--;
+	if (line.len > 0 && line.data[line.len - 1] == '\r')
+		line.len--;
+	if (line.len == 0 || memchr(line.data, '\0', line.len) != NULL ||
+	    memchr(line.data, '\n', line.len) != NULL) {
+		error_set(err, EX_CONFIG, "4.3.5", "'%s' does not hold one %s",
+		    path, what);
+		error_hint(err,
+		    "write the %s itself into it, in one line, and "
+		    "nothing else",
+		    what);
 		error_class_set(err, ERROR_HOLD, 0);
 		goto out;
 	}
-	buf_clear(out);
-	result = buf_add(out, secret.data, secret.len);
+	result = buf_add(out, line.data, line.len);
 out:
-	buf_release(&secret);
+	buf_release(&line);
 	return result;
 }
 

@@ -1,6 +1,7 @@
 /* What tokens are made from: the refresh token of each account that signed
  * in, one record a mailbox in STATE_DIR/secrets (folder 0700, files 0600,
- * replaced atomically), and the client secret where the configuration points.
+ * replaced atomically), and what lies where the configuration points: a client
+ * secret, a key, a federated token.
  *
  * A sign-in remembers for which authority, tenant and client it was made; one
  * made for another is refused with advice to sign in again, and stays where it
@@ -21,6 +22,7 @@
 #ifndef STORE_H
 #define STORE_H
 
+#include <stdbool.h>
 #include <time.h>
 
 #include "base/buf.h"
@@ -55,9 +57,13 @@ int	store_write(const struct store_sign_in *, const struct config *,
 int	store_remove(const struct config *, const struct account *,
 	    struct error *);
 
-/* The client secret, without the file's final line end. EX_CONFIG, held. */
-int	store_client_secret(const struct account *, struct buf *out,
-	    struct error *);
+/* Append what a configured file holds: 'what' names it in messages, as in
+ * "client secret". Where it is 'secret', nobody but its owner may read it.
+ * store_line() wants one line and leaves its end out. EX_CONFIG, held. */
+int	store_text(const struct account *, const char *path, const char *what,
+	    bool secret, struct buf *out, struct error *);
+int	store_line(const struct account *, const char *path, const char *what,
+	    bool secret, struct buf *out, struct error *);
 
 /* The last failure with the credential of that hash, if it still counts: it
  * came after 'since' (that process wanted the same at the same time), or the

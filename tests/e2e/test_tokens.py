@@ -499,15 +499,13 @@ def test_changed_client_asks_for_another_login(signed_in):
     assert "client_id" in result.err and "outpost login" in result.err
 
 
-@pytest.mark.parametrize("auth, more", [
-    ("managed-identity", {}), ("workload-identity", {}),
-    ("certificate", {"certificate": "/etc/hosts"})])
-def test_auth_that_is_not_there_yet_says_so(outpost, auth, more):
-    outpost.set(auth=auth, client_secret_file=None, **more)
+@pytest.mark.parametrize("auth", ["managed-identity", "workload-identity"])
+def test_auth_that_is_not_there_yet_says_so(outpost, auth):
+    outpost.set(auth=auth, client_secret_file=None)
     for program in ("token", "login"):
         result = outpost.run("outpost", program)
         assert result.code == CONFIG, result
-        assert f"auth = {auth} is not supported yet" in result.err
+        assert "not supported yet" in result.err
         assert "hint:" in result.err
 
 

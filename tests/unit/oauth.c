@@ -301,13 +301,12 @@ static void
 auth_without_a_grant_is_said_to_be_missing(void **state)
 {
 	struct account account = { .mailbox = (char[]){ BOX },
-		.auth = AUTH_CERTIFICATE };
+		.auth = AUTH_MANAGED_IDENTITY };
 	struct error err;
 
 	(void)state;
 	assert_int_equal(-1, renew_supported(&account, &err));
-	assert_non_null(strstr(err.text,
-	    "auth = certificate is not supported yet by this version"));
+	assert_non_null(strstr(err.text, "not supported yet by this version"));
 	assert_int_equal(err.exit_code, EX_CONFIG);
 	assert_int_equal(err.class, ERROR_HOLD);
 	assert_int_not_equal(err.hint[0], '\0');

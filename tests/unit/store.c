@@ -172,9 +172,10 @@ line_end_is_no_part_of_a_client_secret(void **state)
 	(void)state;
 	buf_init(&secret, STORE_SECRET_MAX);
 	for (size_t i = 0; i < 3; i++) {
+		buf_clear(&secret);
 		write_secret(texts[i], strlen(texts[i]), 0600);
-		assert_int_equal(
-		    0, store_client_secret(&account, &secret, &err));
+		assert_int_equal(0, store_line(&account, secret_path,
+					"client secret", true, &secret, &err));
 		assert_string_equal(secret.data, "a secret");
 	}
 	buf_release(&secret);
@@ -194,17 +195,19 @@ file_without_one_secret_is_refused(void **state)
 	buf_init(&secret, STORE_SECRET_MAX);
 	for (size_t i = 0; i < 4; i++) {
 		write_secret(cases[i].text, cases[i].len, 0600);
-		assert_int_equal(
-		    -1, store_client_secret(&account, &secret, &err));
+		assert_int_equal(-1, store_line(&account, secret_path,
+					 "client secret", true, &secret, &err));
 		assert_int_equal(err.exit_code, EX_CONFIG);
 		assert_int_equal(err.class, ERROR_HOLD);
 	}
 	write_secret("readable by all\n", 16, 0644);
-	assert_int_equal(-1, store_client_secret(&account, &secret, &err));
+	assert_int_equal(-1, store_line(&account, secret_path, "client secret",
+				 true, &secret, &err));
 	assert_int_equal(err.exit_code, EX_CONFIG);
 	assert_non_null(strstr(err.hint, "chmod 600"));
 	unlink(secret_path);
-	assert_int_equal(-1, store_client_secret(&account, &secret, &err));
+	assert_int_equal(-1, store_line(&account, secret_path, "client secret",
+				 true, &secret, &err));
 	assert_int_equal(err.class, ERROR_HOLD);
 	buf_release(&secret);
 }
