@@ -91,6 +91,7 @@ static const struct key account_keys[] = {
 	{ "client_secret_file", KIND_PATH, ACCOUNT(client_secret_file), NULL, 0, 0, NULL },
 	{ "certificate", KIND_PATH,     ACCOUNT(certificate), NULL, 0, 0, NULL },
 	{ "key_file",    KIND_PATH,     ACCOUNT(key_file), NULL, 0, 0, NULL },
+	{ "federated_token_file", KIND_PATH, ACCOUNT(federated_token_file), NULL, 0, 0, NULL },
 	{ "senders",     KIND_LIST,     ACCOUNT(senders), NULL, 0, 0, NULL },
 	{ "send_as",     KIND_LIST,     ACCOUNT(send_as), NULL, 0, 0, NULL },
 	{ "foreign_from", KIND_CHOICE,  ACCOUNT(foreign_from), "rewrite", 0, 0, foreign_from_names },
@@ -111,6 +112,7 @@ static const struct key account_keys[] = {
 	{ "chunking",    KIND_YES_NO,   ACCOUNT(chunking), "no", 0, 0, yes_no_names },
 	{ "client_secret", KIND_SECRET, 0, "client_secret_file", 0, 0, NULL },
 	{ "secret",      KIND_SECRET,   0, "client_secret_file", 0, 0, NULL },
+	{ "private_key", KIND_SECRET,   0, "key_file", 0, 0, NULL },
 	{ "password",    KIND_SECRET,   0, NULL, 0, 0, NULL },
 	{ "refresh_token", KIND_SECRET, 0, NULL, 0, 0, NULL },
 	{ "access_token", KIND_SECRET,  0, NULL, 0, 0, NULL },
@@ -140,6 +142,16 @@ static const struct preset {
 	  "https://outlook.office365.com/.default" },
 };
 
+/* What the platform tells a workload, and the key that it stands for. */
+static const struct variable {
+	const char *name, *key;
+} workload_variables[] = {
+	{ "AZURE_CLIENT_ID", "client_id" },
+	{ "AZURE_TENANT_ID", "tenant" },
+	{ "AZURE_AUTHORITY_HOST", "authority" },
+	{ "AZURE_FEDERATED_TOKEN_FILE", "federated_token_file" },
+};
+
 static const char *const consumer_domains[] = {
 	"outlook.com", "hotmail.com", "live.com", "msn.com",
 };
@@ -164,6 +176,7 @@ struct reading {
 	bool in_main;    /* inside [outpost] */
 	bool in_account; /* inside the last account's section */
 	bool main_seen;
+	bool environment; /* counts where keys are missing */
 	int default_line; /* where the key `default` stands */
 	uint64_t seen;    /* keys of this section, by row */
 	bool failed;
@@ -774,6 +787,78 @@ default_text(char **field, const char *value)
 		*field = xstrdup(value);
 }
 
+static const struct key *
+find_account_key(const char *name)
+{
+	for (size_t i = 0; i < COUNT(account_keys); i++)
+		if (strcmp(account_keys[i].name, name) == 0)
+			return &account_keys[i];
+	return NULL;
+}
+
+/* A cloud that stands in the file chooses the authority. */
+static bool
+is_given(const struct account *a, const struct key *key)
+{
+	const char *const *field =
+	    (const void *)((const char *)a + key->offset);
+
+	return *field != NULL ||
+	       (key->offset == ACCOUNT(authority) && a->cloud != NULL);
+}
+
+static int
+take_environment(struct reading *r, struct account *a)
+{
+	for (size_t i = 0; i < COUNT(workload_variables); i++) {
+		const struct variable *variable = &workload_variables[i];
+		const struct key *key = find_account_key(variable->key);
+		const char *value = getenv(variable->name);
+
+		if (key == NULL || value == NULL || *value == '\0' ||
+		    is_given(a, key))
+			continue;
+		if (has_control(value, strlen(value)))
+			(void)fail(r, "a control character");
+		else
+			(void)set_key(r, a, key, value);
+		if (r->failed)
+			return error_prefix(
+			    r->err, "%s in the environment", variable->name);
+	}
+	return 0;
+}
+
+static int
+check_credential(struct reading *r, const struct account *a)
+{
+	if (a->auth == AUTH_SECRET && a->client_secret_file == NULL) {
+		fail(r, "[%s] has auth = secret and no 'client_secret_file'",
+		    a->mailbox);
+		return error_hint(r->err, "write the client secret into a "
+					  "file and name it");
+	}
+	if (a->auth == AUTH_CERTIFICATE && a->certificate == NULL) {
+		fail(r, "[%s] has auth = certificate and no 'certificate'",
+		    a->mailbox);
+		return error_hint(r->err, "name the PEM file with certificate "
+					  "and key; README shows how to make "
+					  "them");
+	}
+	if (a->auth == AUTH_WORKLOAD_IDENTITY &&
+	    a->federated_token_file == NULL) {
+		fail(r,
+		    "[%s] has auth = workload-identity and no "
+		    "'federated_token_file'",
+		    a->mailbox);
+		return error_hint(r->err,
+		    "name the file that the platform keeps the token in; "
+		    "without set-id bits AZURE_FEDERATED_TOKEN_FILE may name "
+		    "it");
+	}
+	return 0;
+}
+
 static int
 check_account(struct reading *r, const struct account *a)
 {
@@ -790,17 +875,8 @@ check_account(struct reading *r, const struct account *a)
 		    "it is the organization's id or "
 		    "domain in Entra, as in contoso.onmicrosoft.com");
 	}
-	if (a->auth == AUTH_SECRET && a->client_secret_file == NULL) {
-		fail(r, "[%s] has auth = secret and no 'client_secret_file'",
-		    a->mailbox);
-		return error_hint(r->err, "write the client secret into a "
-					  "file and name it");
-	}
-	if (a->auth == AUTH_CERTIFICATE && a->certificate == NULL)
-		return fail(r,
-		    "[%s] has auth = certificate and no "
-		    "'certificate'",
-		    a->mailbox);
+	if (check_credential(r, a) == -1)
+		return -1;
 	if (a->scope == NULL) {
 		fail(r, "[%s]: personal mailboxes take auth = login alone",
 		    a->mailbox);
@@ -819,6 +895,9 @@ complete_account(struct reading *r, struct account *a)
 	const struct preset *preset;
 
 	r->line = a->line;
+	if (r->environment && a->auth == AUTH_WORKLOAD_IDENTITY &&
+	    take_environment(r, a) == -1)
+		return -1;
 	if ((preset = find_preset(r, a)) == NULL)
 		return -1;
 	if (strcmp(preset->cloud, "outlook") == 0)
@@ -886,12 +965,17 @@ complete(struct reading *r)
 	return 0;
 }
 
-int
-config_parse(struct config *out, const char *path, const char *text, size_t len,
-    struct error *err)
+static int
+parse(struct config *out, const char *path, const char *text, size_t len,
+    bool environment, struct error *err)
 {
 	struct config config;
-	struct reading r = { .next = text, .end = text + len, .err = err };
+	struct reading r = {
+		.next = text,
+		.end = text + len,
+		.environment = environment,
+		.err = err,
+	};
 	int bad_line;
 
 	config_init(&config);
@@ -912,6 +996,13 @@ config_parse(struct config *out, const char *path, const char *text, size_t len,
 	}
 	*out = config;
 	return 0;
+}
+
+int
+config_parse(struct config *out, const char *path, const char *text, size_t len,
+    struct error *err)
+{
+	return parse(out, path, text, len, false, err);
 }
 
 /* The home folder by the password file: HOME may be somebody else's. */
@@ -1024,7 +1115,7 @@ config_load(struct config *out, const char *path, struct error *err)
 		goto out;
 	}
 	user_folders(&config, path);
-	if (config_parse(&config, path, text.data, text.len, err) == -1)
+	if (parse(&config, path, text.data, text.len, true, err) == -1)
 		goto out;
 	for (size_t i = 0; i < config.account_count; i++)
 		find_bundle(&config.accounts[i]);

@@ -57,6 +57,7 @@ struct account {
 	char *client_secret_file;	/* NULL … */
 	char *certificate;
 	char *key_file;
+	char *federated_token_file;
 	struct config_list senders;
 	struct config_list send_as;
 	int foreign_from;		/* enum foreign_from */
@@ -108,7 +109,9 @@ void	config_release(struct config *);
 char	*config_find(const char *option, bool service);
 #define CONFIG_SYSTEM_PATH "/etc/outpost/outpost.conf"
 
-/* Read and check a file. EX_CONFIG, also when it cannot be read. */
+/* Read and check a file. EX_CONFIG, also when it cannot be read. For a
+ * workload identity, keys that are missing come from the environment, where
+ * its platform puts them; it is empty in a program with rights. */
 int	config_load(struct config *, const char *path, struct error *);
 /* The same from memory; 'path' is for messages and default folders. */
 int	config_parse(struct config *, const char *path, const char *text,

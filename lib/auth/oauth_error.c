@@ -183,7 +183,8 @@ static const struct oauth_row rows[] = {
 	/* Assertions. */
 	{ { 700024 }, NULL, NULL, false, CONFIG,
 	  "the signed assertion for '%s' is outside its time",
-	  "set this machine's clock: run 'timedatectl' and look at NTP, then send for '%s' again" },
+	  "set this machine's clock: run 'timedatectl' and look at NTP, then send for '%s' again; "
+	  "with auth = workload-identity see that the platform renews federated_token_file" },
 	{ { 700027, 700030 }, NULL, NULL, false, CONFIG,
 	  "the certificate of '%s' is not the application's",
 	  PORTAL "Certificates & secrets, upload the certificate that '%s' is configured with" },

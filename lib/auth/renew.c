@@ -115,12 +115,34 @@ ask_certificate(struct renewal *r, const char *thumbprint,
 	    &r->oauth, r->certificate, r->deadline, answer, err);
 }
 
+/* Read at every request: the platform replaces it every hour or so. What
+ * reads it is the workload itself, so that its mode is the platform's. */
+static int
+load_workload(struct renewal *r, struct buf *credential, struct error *err)
+{
+	if (store_line(r->account, r->account->federated_token_file,
+		"federated token", false, credential, err) == 0)
+		return 0;
+	error_hint(err,
+	    "the platform writes the file: on Kubernetes look at the pod's "
+	    "label azure.workload.identity/use and at the annotation of its "
+	    "service account, and whether this user may read it");
+	return -1;
+}
+
+static int
+ask_workload(struct renewal *r, const char *assertion,
+    struct oauth_token *answer, struct error *err)
+{
+	return oauth_assertion(&r->oauth, assertion, r->deadline, answer, err);
+}
+
 static const struct grant grants[] = {
 	[AUTH_LOGIN] = { load_sign_in, ask_sign_in, keep_sign_in },
 	[AUTH_SECRET] = { load_secret, ask_secret, NULL },
 	[AUTH_CERTIFICATE] = { load_certificate, ask_certificate, NULL },
 	[AUTH_MANAGED_IDENTITY] = { NULL, NULL, NULL },
-	[AUTH_WORKLOAD_IDENTITY] = { NULL, NULL, NULL },
+	[AUTH_WORKLOAD_IDENTITY] = { load_workload, ask_workload, NULL },
 };
 
 int

@@ -10,6 +10,8 @@ import time
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from m365.assertions import federated_token
+from m365.directory import Federation
 from m365.pki import application_certificate
 from support import ACCOUNT, APP, CONFIG, OK, ROOT, TEMPFAIL
 
@@ -29,6 +31,21 @@ def decoded(assertion):
 def requests_of(office):
     """The forms of the token requests so far."""
     return [request.form for request in office.token_requests]
+
+
+WRONG = ["status 503 html", "redirect https://portal.example/", "truncated",
+         "stall", "wrong-types", "missing access_token"]
+
+
+def is_temporary_and_heals(outpost, office, stage, wrong):
+    """A wrong answer at each request, then right ones."""
+    office.fault(f"at {stage} {wrong} always")
+    result = outpost.run("token", "-t", "2", ACCOUNT)
+    assert result.code == TEMPFAIL, result
+    answer = dict(line.split(": ", 1) for line in result.out.splitlines()[1:])
+    assert answer["class"] == "retry" and answer["text"] and answer["hint"]
+    office.clear_faults()
+    assert outpost.run("outpost", "token").code == OK
 
 
 # Certificate
@@ -197,22 +214,126 @@ def test_clock_that_is_off_is_logged(certified, office):
     assert "clock is" in log(certified.outpost)
 
 
+# Workload identity
+
+POD = Federation("https://issuer.example/cluster/",
+                 "system:serviceaccount:mail:outpost")
+
+
+class Workload:
+    """The application with a federated credential, and the token file that a
+    cluster projects into its pod."""
+
+    def __init__(self, outpost, office):
+        self.outpost, self.office = outpost, office
+        self.file = outpost.folder / "azure-identity-token"
+        self.app = office.directory.app(APP)
+        self.app.secret, self.app.federations = None, [POD]
+        outpost.set(auth="workload-identity", federated_token_file=self.file,
+                    client_secret_file=None)
+        self.project(federated_token(POD))
+
+    def project(self, text):
+        """As a projected volume shows it: readable for all, by a link."""
+        data = self.file.with_suffix(".data")
+        data.write_text(text)
+        data.chmod(0o644)
+        self.file.unlink(missing_ok=True)
+        self.file.symlink_to(data)
+
+    def token(self, **env):
+        return self.outpost.run("outpost", "token", env=env)
+
+
+@pytest.fixture
+def workload(outpost, office):
+    return Workload(outpost, office)
+
+
+def test_message_goes_out_by_a_workload_identity(workload, outpost, office):
+    assert outpost.send(MESSAGE).mail_from == ACCOUNT
+    [form] = requests_of(office)
+    assert form["grant_type"] == "client_credentials"
+    assert form["client_assertion"] == workload.file.read_text()
+
+
+def test_environment_of_a_workload_is_enough(workload, outpost, office):
+    outpost.set(tenant=None, client_id=None, authority=None,
+                federated_token_file=None)
+    told = {"AZURE_CLIENT_ID": APP, "AZURE_TENANT_ID": office.tenant,
+            "AZURE_AUTHORITY_HOST": office.authority + "/",
+            "AZURE_FEDERATED_TOKEN_FILE": str(workload.file)}
+    assert workload.token(**told).code == OK
+    result = outpost.sendmail("-t", input=MESSAGE, env=told)
+    assert result.code == OK, result
+    assert len(office.messages) == len(office.token_requests) == 1
+    result = workload.token()
+    assert result.code == CONFIG and "client_id" in result.err
+
+
+def test_keys_win_over_the_environment(workload):
+    assert workload.token(AZURE_CLIENT_ID="other", AZURE_TENANT_ID="other",
+                          AZURE_AUTHORITY_HOST="https://127.0.0.1:1/",
+                          AZURE_FEDERATED_TOKEN_FILE="/nonexistent").code == OK
+
+
+def test_environment_is_for_workloads_alone(outpost):
+    result = outpost.run("outpost", "token", env={
+        "AZURE_CLIENT_ID": "other", "AZURE_TENANT_ID": "other",
+        "AZURE_AUTHORITY_HOST": "https://127.0.0.1:1/"})
+    assert result.code == OK, result
+
+
+def test_token_file_is_read_at_every_request(workload, office):
+    assert workload.token().code == OK
+    workload.outpost.run("outpost", "logout")
+    workload.project(federated_token(POD, 1800) + "\n")
+    assert workload.token().code == OK
+    first, second = (form["client_assertion"] for form in requests_of(office))
+    assert first != second and not second.endswith("\n")
+
+
+@pytest.mark.parametrize("text", ["", "\n", "one\ntwo\n", "x" * 20000])
+def test_file_without_one_token_is_told(workload, office, text):
+    workload.project(text)
+    result = workload.token()
+    assert result.code == CONFIG, result
+    assert str(workload.file) in result.err
+    assert "azure.workload.identity/use" in result.err
+    assert office.requests == []
+
+
+def test_missing_token_file_is_told(workload):
+    workload.file.unlink()
+    result = workload.token()
+    assert result.code == CONFIG and str(workload.file) in result.err
+    assert "azure.workload.identity/use" in result.err
+
+
+def test_federation_that_does_not_match_shows_what_was_presented(workload):
+    workload.project(federated_token(Federation(POD.issuer, "system:other")))
+    result = workload.token()
+    assert result.code == CONFIG
+    assert "AADSTS70021" in result.err and "system:other" in result.err
+    assert "Federated credentials" in result.err
+
+
+def test_expired_federated_token_is_told(workload):
+    token = federated_token(POD, -900)
+    workload.project(token)
+    result = workload.token()
+    assert result.code == CONFIG and "AADSTS700024" in result.err
+    assert "federated_token_file" in result.err
+    assert token not in result.err + log(workload.outpost)
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_wrong_answer_to_a_workload_is_temporary(
+        workload, outpost, office, wrong):
+    is_temporary_and_heals(outpost, office, "token", wrong)
+
+
 # Answers of the token endpoint, by whatever kind of application
-
-WRONG = ["status 503 html", "redirect https://portal.example/", "truncated",
-         "stall", "wrong-types", "missing access_token"]
-
-
-def is_temporary_and_heals(outpost, office, stage, wrong):
-    """A wrong answer at each request, then right ones."""
-    office.fault(f"at {stage} {wrong} always")
-    result = outpost.run("token", "-t", "2", ACCOUNT)
-    assert result.code == TEMPFAIL, result
-    answer = dict(line.split(": ", 1) for line in result.out.splitlines()[1:])
-    assert answer["class"] == "retry" and answer["text"] and answer["hint"]
-    office.clear_faults()
-    assert outpost.run("outpost", "token").code == OK
-
 
 @pytest.mark.parametrize("wrong", WRONG)
 def test_wrong_answer_to_a_certificate_is_temporary(

@@ -499,7 +499,7 @@ def test_changed_client_asks_for_another_login(signed_in):
     assert "client_id" in result.err and "outpost login" in result.err
 
 
-@pytest.mark.parametrize("auth", ["managed-identity", "workload-identity"])
+@pytest.mark.parametrize("auth", ["managed-identity"])
 def test_auth_that_is_not_there_yet_says_so(outpost, auth):
     outpost.set(auth=auth, client_secret_file=None)
     for program in ("token", "login"):

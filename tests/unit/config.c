@@ -349,15 +349,14 @@ every_key_takes_good_values_and_refuses_bad_ones(void **state)
 		    { "germany", "GLOBAL!", "" } },
 		{ "account", "tenant", { "contoso.com" }, { "" } },
 		{ "account", "client_id", { "x-y" }, { "" } },
-		{ "account", "auth",
-		    { "login", "Login", "managed-identity",
-			"workload-identity" },
+		{ "account", "auth", { "login", "Login", "managed-identity" },
 		    { "basic", "password123", "" } },
 		{ "account", "client_secret_file", { "/run/secrets/x" },
 		    { "S3cr3t~Value", "" } },
 		{ "account", "certificate", { "/c.pem" },
 		    { "c.pem-word", "" } },
 		{ "account", "key_file", { "/k.pem" }, { "k.pem-word", "" } },
+		{ "account", "federated_token_file", { "/t" }, { "t", "" } },
 		{ "account", "senders", { "*@x.y, root", "*", "" }, { NULL } },
 		{ "account", "send_as", { "b@c, d@e" }, { NULL } },
 		{ "account", "foreign_from", { "rewrite", "reject" },
@@ -506,7 +505,7 @@ static void
 secrets_do_not_belong_into_the_file(void **state)
 {
 	static const char *const keys[] = { "client_secret", "secret",
-		"password", "refresh_token", "access_token" };
+		"password", "refresh_token", "access_token", "private_key" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
@@ -694,6 +693,8 @@ incomplete_accounts_are_refused_at_their_head(void **state)
 	is_refused("[a@contoso.com]\nclient_id = c\n", 1, "has no 'tenant'");
 	is_refused(ACCOUNT "auth = secret\n", 1, "no 'client_secret_file'");
 	is_refused(ACCOUNT "auth = certificate\n", 1, "'certificate'");
+	is_refused(ACCOUNT "auth = workload-identity\n", 1,
+	    "no 'federated_token_file'");
 	is_refused(ACCOUNT "ca_dir = /a\nca_file = /b\n", 1,
 	    "both 'ca_dir' and 'ca_file'");
 	is_accepted("[a@contoso.com]\nauth = managed-identity\n");
@@ -747,52 +748,92 @@ number_of_accounts_is_capped(void **state)
 	buf_release(&text);
 }
 
+/* MICROSOFT.md 1.1. */
+static const struct cloud {
+	const char *name, *host, *authority, *login, *app;
+} clouds[] = {
+	{ "global", "smtp.office365.com", "https://login.microsoftonline.com",
+	    "https://outlook.office.com/SMTP.Send offline_access",
+	    "https://outlook.office365.com/.default" },
+	{ "outlook", "smtp-mail.outlook.com",
+	    "https://login.microsoftonline.com",
+	    "https://outlook.office.com/SMTP.Send offline_access", NULL },
+	{ "gcchigh", "smtp.office365.us", "https://login.microsoftonline.us",
+	    "https://outlook.office365.us/SMTP.Send offline_access",
+	    "https://outlook.office365.us/.default" },
+	{ "dod", "outlook-dod.office365.us", "https://login.microsoftonline.us",
+	    "https://outlook-dod.office365.us/SMTP.Send offline_access",
+	    "https://outlook-dod.office365.us/.default" },
+	{ "china", "smtp.partner.outlook.cn",
+	    "https://login.partner.microsoftonline.cn",
+	    "https://partner.outlook.cn/SMTP.Send offline_access",
+	    "https://partner.outlook.cn/.default" },
+	{ "hve", "smtp.hve.mx.microsoft", "https://login.microsoftonline.com",
+	    "https://outlook.office.com/SMTP.Send offline_access",
+	    "https://outlook.office365.com/.default" },
+};
+#define CLOUDS (sizeof(clouds) / sizeof(clouds[0]))
+
+/* Every kind of credential that is no person's. */
+static const char *const applications[] = {
+	"auth = secret\nclient_secret_file = /s\n",
+	"auth = certificate\ncertificate = /c\n",
+	"auth = workload-identity\nfederated_token_file = /f\n",
+	"auth = managed-identity\n",
+};
+#define APPLICATIONS (sizeof(applications) / sizeof(applications[0]))
+
+static void
+has_preset(const struct cloud *cloud, const char *keys, const char *scope)
+{
+	char *text = xasprintf(
+	    "[a@contoso.com]\n" REST "cloud = %s\n%s", cloud->name, keys);
+	struct config c;
+
+	accept(&c, text);
+	assert_string_equal(c.accounts[0].cloud, cloud->name);
+	assert_string_equal(c.accounts[0].host, cloud->host);
+	assert_int_equal(c.accounts[0].port, 587);
+	assert_string_equal(c.accounts[0].authority, cloud->authority);
+	assert_string_equal(c.accounts[0].scope, scope);
+	config_release(&c);
+	free(text);
+}
+
 static void
 presets_are_those_of_microsoft(void **state)
 {
-	static const struct {
-		const char *cloud, *host, *authority, *login, *app;
-	} clouds[] = {
-		{ "global", "smtp.office365.com",
-		    "https://login.microsoftonline.com",
-		    "https://outlook.office.com/SMTP.Send offline_access",
-		    "https://outlook.office365.com/.default" },
-		{ "gcchigh", "smtp.office365.us",
-		    "https://login.microsoftonline.us",
-		    "https://outlook.office365.us/SMTP.Send offline_access",
-		    "https://outlook.office365.us/.default" },
-		{ "dod", "outlook-dod.office365.us",
-		    "https://login.microsoftonline.us",
-		    "https://outlook-dod.office365.us/SMTP.Send "
-		    "offline_access",
-		    "https://outlook-dod.office365.us/.default" },
-		{ "china", "smtp.partner.outlook.cn",
-		    "https://login.partner.microsoftonline.cn",
-		    "https://partner.outlook.cn/SMTP.Send offline_access",
-		    "https://partner.outlook.cn/.default" },
-		{ "hve", "smtp.hve.mx.microsoft",
-		    "https://login.microsoftonline.com",
-		    "https://outlook.office.com/SMTP.Send offline_access",
-		    "https://outlook.office365.com/.default" },
-	};
-
 	(void)state;
-	for (size_t i = 0; i < sizeof(clouds) / sizeof(clouds[0]); i++) {
-		char *text = xasprintf("[a@contoso.com]\n" REST "cloud = %s\n"
-				       "[b@contoso.com]\n" REST
-				       "cloud = %s\nauth = secret\n"
-				       "client_secret_file = /s\n",
-		    clouds[i].cloud, clouds[i].cloud);
-		struct config c;
+	for (size_t i = 0; i < CLOUDS; i++) {
+		has_preset(&clouds[i], "", clouds[i].login);
+		for (size_t k = 0; k < APPLICATIONS; k++)
+			if (clouds[i].app != NULL)
+				has_preset(
+				    &clouds[i], applications[k], clouds[i].app);
+	}
+}
 
-		accept(&c, text);
-		assert_string_equal(c.accounts[0].host, clouds[i].host);
-		assert_string_equal(
-		    c.accounts[0].authority, clouds[i].authority);
-		assert_string_equal(c.accounts[0].scope, clouds[i].login);
-		assert_string_equal(c.accounts[1].scope, clouds[i].app);
-		config_release(&c);
-		free(text);
+static void
+each_key_overrides_what_the_cloud_presets(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < CLOUDS; i++) {
+		struct cloud other = clouds[i];
+		const char *scope = other.login;
+
+		other.host = "h.example";
+		has_preset(&other, "host = h.example\n", scope);
+		other = clouds[i];
+		other.authority = "https://a.example";
+		has_preset(&other, "authority = https://a.example\n", scope);
+		has_preset(&clouds[i], "scope = s\n", "s");
+		for (size_t k = 0; k < APPLICATIONS; k++) {
+			char *keys =
+			    xasprintf("%sscope = s\n", applications[k]);
+
+			has_preset(&clouds[i], keys, "s");
+			free(keys);
+		}
 	}
 }
 
@@ -899,6 +940,110 @@ megabyte_is_loaded_and_a_byte_more_is_not(void **state)
 	unlink(path);
 	free(path);
 	free(text);
+}
+
+/* What a cluster's webhook puts into a pod. */
+static void
+set_workload(const char *authority)
+{
+	setenv("AZURE_CLIENT_ID", "env-client", 1);
+	setenv("AZURE_TENANT_ID", "env-tenant", 1);
+	setenv("AZURE_AUTHORITY_HOST", authority, 1);
+	setenv("AZURE_FEDERATED_TOKEN_FILE", "/env/token", 1);
+}
+
+static void
+clear_workload(void)
+{
+	unsetenv("AZURE_CLIENT_ID");
+	unsetenv("AZURE_TENANT_ID");
+	unsetenv("AZURE_AUTHORITY_HOST");
+	unsetenv("AZURE_FEDERATED_TOKEN_FILE");
+}
+
+static int
+load(struct config *c, const char *text, struct error *err)
+{
+	char *path = write_file(text, strlen(text));
+	int result;
+
+	config_init(c);
+	result = config_load(c, path, err);
+	unlink(path);
+	free(path);
+	return result;
+}
+
+#define WORKLOAD "[a@contoso.com]\nauth = workload-identity\n"
+
+static void
+workload_may_be_told_by_the_environment(void **state)
+{
+	struct config c;
+	struct error err;
+
+	(void)state;
+	set_workload("https://login.example/");
+	if (load(&c, WORKLOAD, &err) == -1)
+		fail_msg("%s", err.text);
+	assert_string_equal(c.accounts[0].client_id, "env-client");
+	assert_string_equal(c.accounts[0].tenant, "env-tenant");
+	assert_string_equal(c.accounts[0].authority, "https://login.example");
+	assert_string_equal(c.accounts[0].federated_token_file, "/env/token");
+	config_release(&c);
+	is_refused(WORKLOAD, 1, "no 'client_id'");
+	assert_int_equal(-1, load(&c, "[a@contoso.com]\nauth = login\n", &err));
+	assert_non_null(strstr(err.text, "no 'client_id'"));
+	clear_workload();
+	assert_int_equal(-1, load(&c, WORKLOAD, &err));
+}
+
+static void
+keys_win_over_the_environment(void **state)
+{
+	struct config c;
+	struct error err;
+
+	(void)state;
+	set_workload("https://login.example/");
+	assert_int_equal(0, load(&c,
+				WORKLOAD REST "federated_token_file = /f\n"
+					      "authority = https://a.example\n",
+				&err));
+	assert_string_equal(c.accounts[0].client_id, "c");
+	assert_string_equal(c.accounts[0].tenant, "t");
+	assert_string_equal(c.accounts[0].authority, "https://a.example");
+	assert_string_equal(c.accounts[0].federated_token_file, "/f");
+	config_release(&c);
+	assert_int_equal(0, load(&c, WORKLOAD "cloud = gcchigh\n", &err));
+	assert_string_equal(
+	    c.accounts[0].authority, "https://login.microsoftonline.us");
+	config_release(&c);
+	clear_workload();
+}
+
+static void
+environment_is_checked_as_keys_are(void **state)
+{
+	static const char *const bad[] = { "http://login.example",
+		"https://login.example\nx", "https://" };
+	struct config c;
+	struct error err;
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		set_workload(bad[i]);
+		assert_int_equal(-1, load(&c, WORKLOAD, &err));
+		assert_int_equal(err.exit_code, EX_CONFIG);
+		assert_non_null(strstr(
+		    err.text, "AZURE_AUTHORITY_HOST in the environment"));
+	}
+	set_workload("");
+	assert_int_equal(0, load(&c, WORKLOAD, &err));
+	assert_string_equal(
+	    c.accounts[0].authority, "https://login.microsoftonline.com");
+	config_release(&c);
+	clear_workload();
 }
 
 static void
@@ -1047,6 +1192,10 @@ main(void)
 		cmocka_unit_test(first_error_of_a_file_is_told),
 		cmocka_unit_test(number_of_accounts_is_capped),
 		cmocka_unit_test(presets_are_those_of_microsoft),
+		cmocka_unit_test(each_key_overrides_what_the_cloud_presets),
+		cmocka_unit_test(workload_may_be_told_by_the_environment),
+		cmocka_unit_test(keys_win_over_the_environment),
+		cmocka_unit_test(environment_is_checked_as_keys_are),
 		cmocka_unit_test(personal_domains_choose_the_outlook_cloud),
 		cmocka_unit_test(overrides_win_over_the_preset),
 		cmocka_unit_test(file_is_loaded),
