@@ -10,10 +10,10 @@ By hand: ``cd tests && python3 -m m365 --help``.  From a test::
 
 Modules: pki (certificates), directory (who exists), tokens (access tokens),
 aadsts (error table), assertions (what an app proves itself by), sts and web
-(Entra over HTTPS), wire (bytes, TLS, round trips), syntax and smtp (the
-session), content (what a message may contain), replies (Exchange's texts),
-faults (the scenario language), limits, records (what was seen), server
-(facade).
+(Entra over HTTPS), identity (managed identity over plain HTTP), wire (bytes,
+TLS, round trips), syntax and smtp (the session), content (what a message may
+contain), replies (Exchange's texts), faults (the scenario language), limits,
+records (what was seen), server (facade).
 """
 from .faults import ScenarioError
 from .server import Microsoft365

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from . import Microsoft365
-from .directory import SECRET_CLIENT
+from .directory import IDENTITY_CLIENT, SECRET_CLIENT
 from .faults import __doc__ as LANGUAGE
 
 EXAMPLE = """
@@ -60,6 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--smtp-port", type=int, default=2587, help="0 chooses one (2587)")
     add("--https-port", type=int, default=8443, help="0 chooses one (8443)")
+    add("--identity-port", type=int, metavar="PORT",
+        help="also give this machine a managed identity, for every mailbox")
     add("--dir", help="where ca.pem, ca/ and ready.json go (a new directory)")
     add("--save", help="write each message there: 0001.eml and 0001.json")
     add("--scenario", help="a file of faults, one a line")
@@ -89,7 +91,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _server(options: argparse.Namespace, folder: Path) -> Microsoft365:
     server = Microsoft365(
-        folder, options.smtp_port, options.https_port, ipv6=options.ipv6,
+        folder, options.smtp_port, options.https_port,
+        options.identity_port or 0, ipv6=options.ipv6,
         tls_max=options.tls_max, save=options.save, profile=options.profile,
         auth_delay=options.auth_delay, device_interval=options.device_interval,
         auth_line_limit=options.auth_line_limit,
@@ -100,6 +103,9 @@ def _server(options: argparse.Namespace, folder: Path) -> Microsoft365:
         server.add_app(SECRET_CLIENT, options.app_secret,
                        roles=["SMTP.SendAsApp"],
                        mailboxes=[server.default_user, *options.mailbox])
+    if options.identity_port is not None:
+        server.assign_identity(IDENTITY_CLIENT, ["SMTP.SendAsApp"],
+                               [server.default_user, *options.mailbox])
     if options.enforce:
         server.enforce()
     if options.auto_approve is not None:
@@ -145,6 +151,9 @@ def _summary(server: Microsoft365, options: argparse.Namespace) -> str:
         f"client_id = {server.client_id}", f"ca_dir = {server.ca_dir}"]
     if options.app_secret:
         lines += ["", f"app with secret: client_id = {SECRET_CLIENT}"]
+    if options.identity_port is not None:
+        lines += ["", "managed identity: auth = managed-identity, "
+                  f"identity_endpoint = {server.imds}"]
     return "\n".join(lines) + "\n"
 
 

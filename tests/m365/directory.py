@@ -9,6 +9,7 @@ TENANT_DOMAIN = "contoso.onmicrosoft.com"
 CONSUMERS = "9188040d-6c67-4c5b-b112-36a304b66dad"   # every Microsoft account
 CLIENT = "b1d0f2ce-64a7-4a38-8c11-5e92d7a3c406"
 SECRET_CLIENT = "d94c0b7e-52a1-4f3d-a6f8-0b3e71c95a18"
+IDENTITY_CLIENT = "3e7a1f64-0c5d-4b92-9a18-6d2f40b7ce85"
 MULTI_TENANT_NAMES = ("common", "organizations", "consumers")
 
 

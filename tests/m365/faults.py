@@ -30,7 +30,8 @@ SMTP actions:
     no-extension NAME   (EHLO, EHLO2) leave a keyword out
     challenge JSON      (AUTH) Google's way: 334 with it, then 535
 
-HTTP stages: token devicecode authorize discovery http (any request).
+HTTP stages: token devicecode authorize discovery identity (a managed
+identity's endpoint) http (any request).
 
 HTTP actions:
     status CODE [html|empty|json]    429 [retry-after SECONDS]
@@ -57,7 +58,8 @@ from .replies import ROWS
 SMTP_STAGES = ("connect", "banner", "EHLO", "EHLO2", "STARTTLS", "TLS",
                "PROMPT", "AUTH", "MAIL", "RCPT", "DATA", "CONTENT", "BODY",
                "BDAT", "RSET", "NOOP", "QUIT")
-HTTP_STAGES = ("token", "devicecode", "authorize", "discovery", "http")
+HTTP_STAGES = ("token", "devicecode", "authorize", "discovery", "identity",
+               "http")
 
 # What may follow the name of an action.
 NOTHING, TEXT, WORD, INTEGER, SECONDS, OPTIONAL = (
@@ -88,7 +90,8 @@ _HEAD = re.compile(
     r"\s+(?P<rest>\S.*)$")
 _TAIL = (r"(?P<tail>(?:\s+(?:always|times\s+\d+|after\s+\d+))*)\s*$")
 _ONLY = {"accept-then-close": ("BODY",), "no-extension": ("EHLO", "EHLO2"),
-         "challenge": ("AUTH",)}
+         "challenge": ("AUTH",),
+         "error": tuple(s for s in HTTP_STAGES if s != "identity")}
 
 
 class ScenarioError(ValueError):

@@ -12,6 +12,7 @@ from typing import Any, Callable
 
 from .directory import CLIENT, CONSUMERS, App, Directory, Mailbox, Tenant
 from .faults import Fault, Faults, parse_file
+from .identity import METADATA, MSI, Identity
 from .limits import Limits
 from .pki import Authority
 from .records import HttpRequest, Log, Message, Session, TokenRequest
@@ -26,7 +27,7 @@ DEFAULT_MAILBOXES = {"outlook": "alerts@outlook.com"}
 
 
 class Microsoft365:
-    """SMTP submission and token service on loopback.
+    """SMTP submission, token service and managed identity on loopback.
 
     `directory` receives the certificate authority.  Options are the fields of
     smtp.Options and sts.StsOptions, and those named here."""
@@ -34,7 +35,8 @@ class Microsoft365:
     host = "localhost"
 
     def __init__(self, directory: Path | str, smtp_port: int = 0,
-                 https_port: int = 0, *, ipv6: bool = False,
+                 https_port: int = 0, identity_port: int = 0, *,
+                 ipv6: bool = False,
                  tls_max: str | None = None, https_tls_max: str | None = None,
                  smtp_certificate: str = "good",
                  https_certificate: str = "good",
@@ -47,6 +49,7 @@ class Microsoft365:
         self.profile = smtp_options.profile
         consumer = self.profile == "outlook"
         self.smtp_port, self.https_port = smtp_port, https_port
+        self.identity_port = identity_port
         self.directory = Directory()
         self.faults, self.limits = Faults(), Limits()
         self.tokens = Tokens(opaque=consumer)
@@ -56,6 +59,9 @@ class Microsoft365:
                        consumer)
         self.web = Web(self.sts.handle, self.sts.stage_of, self.faults,
                        self.log)
+        self.identity = Identity(self.directory, self.tokens, self.log)
+        self.identity_web = Web(self.identity.handle, self.identity.stage_of,
+                                self.faults, self.log)
         self._ipv6 = ipv6
         self.https_errors: list[str] = []
         self.internal_errors: list[Any] = []
@@ -127,6 +133,8 @@ class Microsoft365:
         https = [await asyncio.start_server(self.web.serve, sock=s,
                                             ssl=self._https_tls)
                  for s in self._listen("https_port")]
+        https += [await asyncio.start_server(self.identity_web.serve, sock=s)
+                  for s in self._listen("identity_port")]
         self.sts.authority = self.authority
         self._tasks = {asyncio.ensure_future(self._accept(s))
                        for s in listeners}
@@ -189,6 +197,16 @@ class Microsoft365:
         return f"https://{self.host}:{self.https_port}"
 
     @property
+    def imds(self) -> str:
+        """Where a virtual machine or Azure Arc gives tokens."""
+        return f"http://127.0.0.1:{self.identity_port}{METADATA}"
+
+    @property
+    def msi(self) -> str:
+        """Where App Service gives tokens."""
+        return f"http://127.0.0.1:{self.identity_port}{MSI}"
+
+    @property
     def organization(self) -> Tenant:
         """The tenant's switches: smtp_auth_disabled, security_defaults."""
         return self.directory.tenant
@@ -210,6 +228,16 @@ class Microsoft365:
                 mailboxes: list[str] | None = None, **more: Any) -> App:
         return self.directory.add_app(App(
             client_id, secret, public, roles or [], mailboxes or [], **more))
+
+    def assign_identity(self, client_id: str, roles: list[str] | None = None,
+                        mailboxes: list[str] | None = None,
+                        system: bool = True) -> App:
+        """Give this machine an identity: its own, or one of the users'."""
+        if system:
+            self.identity.system = client_id
+        else:
+            self.identity.assigned.append(client_id)
+        return self.add_app(client_id, roles=roles, mailboxes=mailboxes)
 
     # -- tokens
 

@@ -1,4 +1,4 @@
-"""HTTP/1.1 over TLS, small and with every fault a proxy or outage can show."""
+"""HTTP/1.1, small and with every fault a proxy or outage can show."""
 from __future__ import annotations
 
 import asyncio
@@ -34,6 +34,7 @@ class Response:
     headers: dict[str, str] = field(default_factory=dict)
     delay: float = 0.0          # seconds before it is sent
     trace_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    entra: bool = True              # with the headers of Entra
 
     def body(self) -> bytes:
         if self.html is not None:
@@ -49,7 +50,7 @@ class Response:
 
 Handler = Callable[[HttpRequest, list[Fault]], Response]
 _REASONS = {200: "OK", 302: "Found", 400: "Bad Request", 401: "Unauthorized",
-            404: "Not Found", 405: "Method Not Allowed",
+            404: "Not Found", 405: "Method Not Allowed", 410: "Gone",
             413: "Payload Too Large", 429: "Too Many Requests",
             500: "Internal Server Error", 502: "Bad Gateway",
             503: "Service Unavailable", 504: "Gateway Timeout"}
@@ -76,7 +77,9 @@ class Web:
     async def serve(self, reader: asyncio.StreamReader,
                     writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        self.tls_versions.append(writer.get_extra_info("ssl_object").version())
+        if writer.get_extra_info("ssl_object"):
+            self.tls_versions.append(
+                writer.get_extra_info("ssl_object").version())
         try:
             while await self._exchange(reader, writer):
                 pass
@@ -130,7 +133,8 @@ async def _read_request(reader: asyncio.StreamReader) -> HttpRequest:
         length = int(headers.get("content-length", "0"))
     except ValueError:
         raise BadRequest(400) from None
-    if not version.startswith("HTTP/1.") or "host" not in headers:
+    if not version.startswith("HTTP/1.") or "host" not in headers or \
+            not target.startswith("/"):        # the form for proxies
         raise BadRequest(400)
     if length > MAX_BODY or "transfer-encoding" in headers:
         await _discard(reader, min(length, MAX_DISCARD))
@@ -232,17 +236,11 @@ async def _send(writer: asyncio.StreamWriter, response: Response,
 
 
 def _head(response: Response, length: int | None, keep: bool) -> bytes:
-    """Status line and headers as login.microsoftonline.com sends them."""
-    headers = {
-        "Cache-Control": "no-store, no-cache", "Pragma": "no-cache",
-        "Content-Type": response.content_type(), "Expires": "-1",
-        "Strict-Transport-Security": "max-age=31536000; includeSubDomains",
-        "X-Content-Type-Options": "nosniff",
-        "P3P": 'CP="DSP CUR OTPi IND OTRi ONL FIN"',
-        "x-ms-request-id": response.trace_id,
-        "x-ms-ests-server": "2.1.19683.5 - NEULR1 ProdSlices",
-        "x-ms-srs": "1.P", "Date": _date(0), **response.headers,
-        "Connection": None if keep else "close"}
+    """Status line and headers."""
+    headers: dict[str, str | None] = {
+        "Content-Type": response.content_type(), "Date": _date(0),
+        **(_entra_headers(response) if response.entra else {}),
+        **response.headers, "Connection": None if keep else "close"}
     if length is None:
         headers["Transfer-Encoding"] = "chunked"
     else:
@@ -255,9 +253,22 @@ def _head(response: Response, length: int | None, keep: bool) -> bytes:
                 "httponly")]
     lines = [f"HTTP/1.1 {response.status} "
              f"{_REASONS.get(response.status, 'Status')}"]
-    lines += [f"{k}: {v}" for k, v in [*headers.items(), *cookies]
-              if v is not None]
+    lines += [f"{k}: {v}" for k, v in [*headers.items(), *(
+        cookies if response.entra else [])] if v is not None]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+def _entra_headers(response: Response) -> dict[str, str]:
+    """As login.microsoftonline.com sends them."""
+    return {
+        "Cache-Control": "no-store, no-cache", "Pragma": "no-cache",
+        "Expires": "-1",
+        "Strict-Transport-Security": "max-age=31536000; includeSubDomains",
+        "X-Content-Type-Options": "nosniff",
+        "P3P": 'CP="DSP CUR OTPi IND OTRi ONL FIN"',
+        "x-ms-request-id": response.trace_id,
+        "x-ms-ests-server": "2.1.19683.5 - NEULR1 ProdSlices",
+        "x-ms-srs": "1.P"}
 
 
 def _parts(data: bytes, size: int) -> list[bytes]:
