@@ -39,8 +39,6 @@ check_account(const struct account *account, struct error *err)
 {
 	if (account->auth == AUTH_LOGIN)
 		return 0;
-	if (renew_supported(account, err) == -1)
-		return -1;
 	error_set(err, EX_CONFIG, "5.3.5",
 	    "'%s' has a credential of its own and needs no sign-in",
 	    account->mailbox);

@@ -26,6 +26,7 @@ enum kind {
 	KIND_ADDRESS,  /* char *, an address with a domain */
 	KIND_URL,      /* char *, https:// without a final slash */
 	KIND_PROXY,    /* char *, for libcurl; may be empty */
+	KIND_ENDPOINT, /* char *, the same with http:// */
 	KIND_LIST,     /* struct config_list, comma-separated */
 	KIND_CHOICE,   /* int, an index into choices */
 	KIND_NUMBER,   /* long long */
@@ -52,6 +53,14 @@ static const char *const auth_names[] = {
 	[AUTH_CERTIFICATE] = "certificate",
 	[AUTH_MANAGED_IDENTITY] = "managed-identity",
 	[AUTH_WORKLOAD_IDENTITY] = "workload-identity",
+	NULL,
+};
+static const char *const identity_names[] = {
+	[IDENTITY_AUTO] = "auto",
+	[IDENTITY_VM] = "vm",
+	[IDENTITY_APP_SERVICE] = "app-service",
+	[IDENTITY_MSI] = "msi",
+	[IDENTITY_ARC] = "arc",
 	NULL,
 };
 static const char *const foreign_from_names[] = {
@@ -92,6 +101,9 @@ static const struct key account_keys[] = {
 	{ "certificate", KIND_PATH,     ACCOUNT(certificate), NULL, 0, 0, NULL },
 	{ "key_file",    KIND_PATH,     ACCOUNT(key_file), NULL, 0, 0, NULL },
 	{ "federated_token_file", KIND_PATH, ACCOUNT(federated_token_file), NULL, 0, 0, NULL },
+	{ "identity",    KIND_CHOICE,   ACCOUNT(identity), "auto", 0, 0, identity_names },
+	{ "identity_endpoint", KIND_ENDPOINT, ACCOUNT(identity_endpoint), NULL, 0, 0, NULL },
+	{ "identity_header_file", KIND_PATH, ACCOUNT(identity_header_file), NULL, 0, 0, NULL },
 	{ "senders",     KIND_LIST,     ACCOUNT(senders), NULL, 0, 0, NULL },
 	{ "send_as",     KIND_LIST,     ACCOUNT(send_as), NULL, 0, 0, NULL },
 	{ "foreign_from", KIND_CHOICE,  ACCOUNT(foreign_from), "rewrite", 0, 0, foreign_from_names },
@@ -113,6 +125,7 @@ static const struct key account_keys[] = {
 	{ "client_secret", KIND_SECRET, 0, "client_secret_file", 0, 0, NULL },
 	{ "secret",      KIND_SECRET,   0, "client_secret_file", 0, 0, NULL },
 	{ "private_key", KIND_SECRET,   0, "key_file", 0, 0, NULL },
+	{ "identity_header", KIND_SECRET, 0, "identity_header_file", 0, 0, NULL },
 	{ "password",    KIND_SECRET,   0, NULL, 0, 0, NULL },
 	{ "refresh_token", KIND_SECRET, 0, NULL, 0, 0, NULL },
 	{ "access_token", KIND_SECRET,  0, NULL, 0, 0, NULL },
@@ -213,6 +226,7 @@ release_keys(void *object, const struct key *keys, size_t count)
 		case KIND_ADDRESS:
 		case KIND_URL:
 		case KIND_PROXY:
+		case KIND_ENDPOINT:
 			free(*(char **)(void *)field);
 			break;
 		case KIND_LIST:
@@ -414,6 +428,72 @@ set_number(
 	return 0;
 }
 
+/* With a host. */
+static bool
+is_url(const char *value, const char *scheme)
+{
+	size_t len = strlen(scheme);
+
+	return strncmp(value, scheme, len) == 0 && value[len] != '/' &&
+	       value[len] != '\0';
+}
+
+static bool
+is_https(const char *value)
+{
+	return is_url(value, "https://");
+}
+
+static bool
+is_http(const char *value)
+{
+	return is_url(value, "http://");
+}
+
+static bool
+is_path(const char *value)
+{
+	return *value == '/';
+}
+
+static bool
+has_no_user(const char *value)
+{
+	return strchr(value, '@') == NULL;
+}
+
+/* What texts of a kind must be, and what is said where they are not. */
+static const struct form {
+	enum kind kind;
+	bool (*fits)(const char *value);
+	const char *what, *hint;
+} forms[] = {
+	{ KIND_PATH, is_path, "is not an absolute path",
+	    "write the whole path, beginning with '/'" },
+	{ KIND_ADDRESS, is_address, "is not a mail address",
+	    "write it with its domain, as in it@contoso.com" },
+	{ KIND_URL, is_https, "is not an https:// address",
+	    "write it as in https://login.microsoftonline.com" },
+	{ KIND_ENDPOINT, is_http, "is not an http:// address",
+	    "write it as in http://localhost:42356/msi/token" },
+	{ KIND_PROXY, has_no_user,
+	    "holds a password, which does not belong into this file",
+	    "have the proxy let this machine through by its address, and write "
+	    "http://name:port" },
+};
+
+static int
+check_text(struct reading *r, const struct key *key, const char *value)
+{
+	for (size_t i = 0; i < COUNT(forms); i++) {
+		if (forms[i].kind != key->kind || forms[i].fits(value))
+			continue;
+		fail(r, "'%s' %s", key->name, forms[i].what);
+		return error_hint(r->err, "%s", forms[i].hint);
+	}
+	return 0;
+}
+
 static int
 set_text(
     struct reading *r, const struct key *key, const char *value, char **out)
@@ -423,35 +503,11 @@ set_text(
 	/* Only what is empty by default may be emptied. */
 	if (*value == '\0' && (key->standard == NULL || *key->standard != '\0'))
 		return fail(r, "'%s' has no value", key->name);
-	if (key->kind == KIND_PATH && *value != '/') {
-		fail(r, "'%s' is not an absolute path", key->name);
-		return error_hint(
-		    r->err, "write the whole path, beginning with '/'");
-	}
-	if (key->kind == KIND_ADDRESS && !is_address(value)) {
-		fail(r, "'%s' is not a mail address", key->name);
-		return error_hint(
-		    r->err, "write it with its domain, as in it@contoso.com");
-	}
-	if (key->kind == KIND_URL) {
-		if (strncmp(value, "https://", 8) != 0 || value[8] == '/' ||
-		    len == 8) {
-			fail(r, "'%s' is not an https:// address", key->name);
-			return error_hint(r->err,
-			    "write it as in https://login.microsoftonline.com");
-		}
+	if (check_text(r, key, value) == -1)
+		return -1;
+	if (key->kind == KIND_URL || key->kind == KIND_ENDPOINT)
 		while (value[len - 1] == '/')
 			len--;
-	}
-	if (key->kind == KIND_PROXY && strchr(value, '@') != NULL) {
-		fail(r,
-		    "'%s' holds a password, which does not belong into this "
-		    "file",
-		    key->name);
-		return error_hint(r->err,
-		    "have the proxy let this machine through by its address, "
-		    "and write http://name:port");
-	}
 	free(*out);
 	*out = key->kind == KIND_ADDRESS ? address_to_ascii(value)
 					 : xstrndup(value, len);
@@ -507,6 +563,7 @@ set_key(
 	case KIND_ADDRESS:
 	case KIND_URL:
 	case KIND_PROXY:
+	case KIND_ENDPOINT:
 		return set_text(r, key, value, field);
 	case KIND_LIST:
 		parse_list(value, field);

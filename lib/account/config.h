@@ -37,6 +37,15 @@ enum config_auth {
 	AUTH_WORKLOAD_IDENTITY,
 };
 
+/* Who gives this machine's managed identity its tokens. */
+enum config_identity {
+	IDENTITY_AUTO,		/* found out, see identity.h */
+	IDENTITY_VM,		/* a virtual machine's metadata service, IMDS */
+	IDENTITY_APP_SERVICE,	/* App Service, Functions, Container Apps */
+	IDENTITY_MSI,		/* its form of 2017 */
+	IDENTITY_ARC,		/* the agent of Azure Arc */
+};
+
 enum foreign_from {
 	FOREIGN_FROM_REWRITE,
 	FOREIGN_FROM_REJECT,
@@ -58,6 +67,9 @@ struct account {
 	char *certificate;
 	char *key_file;
 	char *federated_token_file;
+	int identity;			/* enum config_identity */
+	char *identity_endpoint;	/* http://… */
+	char *identity_header_file;
 	struct config_list senders;
 	struct config_list send_as;
 	int foreign_from;		/* enum foreign_from */

@@ -1,5 +1,6 @@
 #include "auth/http.h"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <sys/stat.h>
 #include <sysexits.h>
@@ -192,8 +193,8 @@ static int
 bad_settings(const char *host, const char *why, struct error *err)
 {
 	error_set(err, EX_CONFIG, "4.3.5", "cannot ask '%s': %s", host, why);
-	error_hint(err, "check authority, proxy, ca_dir and ca_file in "
-			"outpost.conf");
+	error_hint(err, "check authority, proxy, ca_dir, ca_file and "
+			"identity_endpoint in outpost.conf");
 	return error_class_set(err, ERROR_HOLD, 0);
 }
 
@@ -260,7 +261,7 @@ judge(const struct http *http, CURLcode code, const char *detail,
 static void
 read_headers(CURL *curl, struct http_response *response)
 {
-	struct curl_header *date;
+	struct curl_header *date, *challenge;
 	char *type = NULL;
 	curl_off_t wait = 0;
 
@@ -277,6 +278,10 @@ read_headers(CURL *curl, struct http_response *response)
 		response->date = curl_getdate(date->value, NULL);
 	if (response->date == -1)
 		response->date = 0;
+	if (curl_easy_header(curl, "WWW-Authenticate", 0, CURLH_HEADER, -1,
+		&challenge) == CURLHE_OK)
+		strlcpy(response->challenge, challenge->value,
+		    sizeof(response->challenge));
 }
 
 /* Milliseconds for one request. */
@@ -300,16 +305,53 @@ is_missing(const char *folder)
 	       (stat(folder, &status) == -1 || !S_ISDIR(status.st_mode));
 }
 
+/* -1 where there is no memory. */
+static int
+begin(struct http *http, const char *url, double deadline,
+    struct http_response *response)
+{
+	http_response_release(response);
+	curl_easy_reset(http->curl);
+	if (set_rules(http->curl, &http->options) == -1 ||
+	    set_text(http->curl, CURLOPT_URL, url) == -1)
+		return -1;
+	curl_easy_setopt(http->curl, CURLOPT_WRITEFUNCTION, take_body);
+	curl_easy_setopt(http->curl, CURLOPT_WRITEDATA, &response->body);
+	curl_easy_setopt(
+	    http->curl, CURLOPT_TIMEOUT_MS, time_allowed(deadline));
+	return 0;
+}
+
+static int
+perform(struct http *http, const char *host, struct curl_slist *headers,
+    struct http_response *response, struct error *err)
+{
+	char detail[CURL_ERROR_SIZE] = "";
+	curl_off_t connected = 0;
+	CURLcode code;
+
+	curl_easy_setopt(http->curl, CURLOPT_HTTPHEADER, headers);
+	curl_easy_setopt(http->curl, CURLOPT_ERRORBUFFER, detail);
+	code = curl_easy_perform(http->curl);
+	/* They are the caller's, and of this frame. */
+	curl_easy_setopt(http->curl, CURLOPT_HTTPHEADER, NULL);
+	curl_easy_setopt(http->curl, CURLOPT_ERRORBUFFER, NULL);
+	curl_easy_getinfo(http->curl, CURLINFO_CONNECT_TIME_T, &connected);
+	response->connected = code == CURLE_OK || connected > 0;
+	if (code != CURLE_OK)
+		return judge(http, code, detail, host, err);
+	read_headers(http->curl, response);
+	return 0;
+}
+
 int
 http_post(struct http *http, const char *url, const struct http_form *form,
     double deadline, struct http_response *response, struct error *err)
 {
-	char host[HTTP_HOST_SIZE], detail[CURL_ERROR_SIZE] = "";
-	CURL *curl = http->curl;
-	CURLcode code;
+	char host[HTTP_HOST_SIZE];
 
 	http_host(host, url);
-	if (curl == NULL)
+	if (http->curl == NULL)
 		return no_memory(err);
 	if (strncasecmp(url, "https://", 8) != 0)
 		return bad_settings(host, "authority is not https", err);
@@ -320,25 +362,111 @@ http_post(struct http *http, const char *url, const struct http_form *form,
 		return error_set(err, EX_SOFTWARE, "4.3.0",
 		    "the request to '%s' is over %u bytes", host,
 		    HTTP_FORM_MAX);
-	http_response_release(response);
-	curl_easy_reset(curl);
-	if (set_rules(curl, &http->options) == -1 ||
-	    set_text(curl, CURLOPT_URL, url) == -1)
+	if (begin(http, url, deadline, response) == -1)
 		return no_memory(err);
-	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, http->headers);
-	curl_easy_setopt(curl, CURLOPT_POSTFIELDS, form->body.data);
-	curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)form->body.len);
-	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
-	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &response->body);
-	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, detail);
+	curl_easy_setopt(http->curl, CURLOPT_POSTFIELDS, form->body.data);
 	curl_easy_setopt(
-	    curl, CURLOPT_CONNECTTIMEOUT, (long)HTTP_CONNECT_SECONDS);
-	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, time_allowed(deadline));
-	code = curl_easy_perform(curl);
-	/* It points into this frame. */
-	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, NULL);
-	if (code != CURLE_OK)
-		return judge(http, code, detail, host, err);
-	read_headers(curl, response);
+	    http->curl, CURLOPT_POSTFIELDSIZE, (long)form->body.len);
+	curl_easy_setopt(
+	    http->curl, CURLOPT_CONNECTTIMEOUT, (long)HTTP_CONNECT_SECONDS);
+	return perform(http, host, http->headers, response, err);
+}
+
+/* Nothing but "http://", such a host and perhaps a port: what libcurl might
+ * read otherwise is refused. */
+static bool
+is_local(const char *url)
+{
+	char host[HTTP_HOST_SIZE], *port;
+	unsigned char address[sizeof(struct in6_addr)];
+
+	if (strncmp(url, "http://", 7) != 0)
+		return false;
+	http_host(host, url);
+	port = strrchr(host, ':');
+	if (port != NULL && strchr(port, ']') == NULL) {
+		if (port[1] == '\0' ||
+		    port[1 + strspn(port + 1, "0123456789")] != '\0')
+			return false;
+		*port = '\0';
+	}
+	if (strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0)
+		return true;
+	/* 127.0.0.0/8, and 169.254.0.0/16, which no router forwards. */
+	return inet_pton(AF_INET, host, address) == 1 &&
+	       (address[0] == 127 || (address[0] == 169 && address[1] == 254));
+}
+
+static bool
+is_header_text(const char *text)
+{
+	for (; *text != '\0'; text++)
+		if (*text < ' ' || *text > '~')
+			return false;
+	return true;
+}
+
+/* Headers may hold secrets. */
+static void
+wipe_list(struct curl_slist *list)
+{
+	for (struct curl_slist *item = list; item != NULL; item = item->next)
+		explicit_bzero(item->data, strlen(item->data));
+	curl_slist_free_all(list);
+}
+
+static int
+add_headers(struct curl_slist **list, const struct http_header *headers,
+    size_t count, const char *host, struct error *err)
+{
+	for (size_t i = 0; i < count && i < HTTP_HEADERS_MAX; i++) {
+		struct curl_slist *longer;
+		struct buf line;
+
+		if (!is_header_text(headers[i].value))
+			return bad_settings(host,
+			    "the value of a header has characters that none "
+			    "has",
+			    err);
+		buf_init(&line, HTTP_FORM_MAX);
+		buf_addf(&line, "%s: %s", headers[i].name, headers[i].value);
+		longer = curl_slist_append(*list, line.data);
+		buf_release(&line);
+		if (longer == NULL)
+			return no_memory(err);
+		*list = longer;
+	}
 	return 0;
+}
+
+int
+http_get_local(struct http *http, const char *url,
+    const struct http_header *headers, size_t count, double deadline,
+    struct http_response *response, struct error *err)
+{
+	struct curl_slist *list = NULL;
+	char host[HTTP_HOST_SIZE];
+	int result = -1;
+
+	http_host(host, url);
+	if (http->curl == NULL)
+		return no_memory(err);
+	if (!is_local(url))
+		return bad_settings(host,
+		    "its address is not http:// of this machine (localhost, "
+		    "127.0.0.0/8, 169.254.0.0/16)",
+		    err);
+	if (begin(http, url, deadline, response) == -1 ||
+	    set_text(http->curl, CURLOPT_PROTOCOLS_STR, "http") == -1 ||
+	    set_text(http->curl, CURLOPT_PROXY, "") == -1)
+		return no_memory(err);
+	/* So that whether somebody listens is known each time. */
+	curl_easy_setopt(http->curl, CURLOPT_FRESH_CONNECT, 1L);
+	curl_easy_setopt(http->curl, CURLOPT_CONNECTTIMEOUT,
+	    (long)HTTP_LOCAL_CONNECT_SECONDS);
+	list = curl_slist_append(NULL, "Accept: application/json");
+	if (add_headers(&list, headers, count, host, err) == 0)
+		result = perform(http, host, list, response, err);
+	wipe_list(list);
+	return result;
 }

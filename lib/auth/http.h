@@ -1,7 +1,9 @@
-/* One HTTPS request at a time: the one door to libcurl.
+/* One HTTP request at a time: the one door to libcurl.
  *
- * Only https, TLS 1.2 or newer, certificate and name verified against the
- * given trust store and no other; no redirect is followed, no cookie kept, no
+ * What leaves the machine is https, TLS 1.2 or newer, certificate and name verified against the
+ * given trust store and no other. Plain http is for endpoints of this machine
+ * alone (localhost, link-local addresses), and never goes through a proxy. No
+ * redirect is followed, no cookie kept, no
  * netrc read. An answer of any status is a success here; what it means is for
  * the caller to judge. Errors name the host, never the rest of the URL, and
  * nothing that was sent, nor user and password of a proxy.
@@ -23,6 +25,8 @@
 #ifndef HTTP_H
 #define HTTP_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <time.h>
 
 #include "base/buf.h"
@@ -33,8 +37,11 @@ struct error;
 #define HTTP_FORM_MAX		(128u * 1024)	/* bytes of an encoded form */
 #define HTTP_HOST_SIZE		256u		/* with the NUL */
 #define HTTP_TYPE_SIZE		64u
+#define HTTP_CHALLENGE_SIZE	512u
+#define HTTP_HEADERS_MAX	4u		/* that a caller adds */
 #define HTTP_REQUEST_SECONDS	30		/* a request at the most */
 #define HTTP_CONNECT_SECONDS	10
+#define HTTP_LOCAL_CONNECT_SECONDS 1
 #define HTTP_RETRY_AFTER_MAX	86400u		/* seconds; more is cut */
 
 struct http_options {
@@ -49,9 +56,16 @@ struct http_form {
 	struct buf body;
 };
 
+struct http_header {
+	const char *name;
+	const char *value;
+};
+
 struct http_response {
+	bool connected;			/* set also where the request failed */
 	long status;			/* 200, 400 … */
 	char type[HTTP_TYPE_SIZE];	/* Content-Type, "" when not given */
+	char challenge[HTTP_CHALLENGE_SIZE]; /* WWW-Authenticate, or "" */
 	unsigned retry_after;		/* seconds, 0 when not given */
 	time_t date;			/* Date, 0 when not given */
 	struct buf body;
@@ -81,6 +95,12 @@ void	http_response_release(struct http_response *);	/* wipes */
  * be held, where certificate, trust store, proxy or URL need a person. */
 int	http_post(struct http *, const char *url, const struct http_form *,
 	    double deadline, struct http_response *, struct error *);
+
+/* GET from an endpoint of this machine, with these headers. The errors are
+ * those of http_post(). */
+int	http_get_local(struct http *, const char *url,
+	    const struct http_header *, size_t count, double deadline,
+	    struct http_response *, struct error *);
 
 /* The host of a URL (with the port if it has one), for messages. Returns
  * 'out'. */

@@ -229,8 +229,8 @@ oauth_pause(int next, const struct error *err, double left, double random)
 	return pause < left ? pause : -1;
 }
 
-static void
-sleep_for(double seconds)
+void
+oauth_sleep(double seconds)
 {
 	struct timespec pause = { .tv_sec = (time_t)seconds };
 
@@ -252,7 +252,7 @@ try_on(
 			*err = why;
 			return -1;
 		}
-		sleep_for(pause);
+		oauth_sleep(pause);
 	}
 	return 0;
 }

@@ -66,6 +66,8 @@ int	oauth_device_poll(struct oauth *, const char *device_code,
 double	oauth_pause(int next, const struct error *, double left,
 	    double random);
 
+void	oauth_sleep(double seconds);
+
 /* Was less granted than asked for? The first permission that is missing,
  * copied to 'out', and true. */
 bool	oauth_scope_missing(const char *asked, const char *granted,

@@ -1,6 +1,7 @@
 #include "auth/oauth_response.h"
 
 #include <jansson.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <sysexits.h>
 
@@ -271,24 +272,152 @@ read_token(const struct answer *a, struct oauth_token *token)
 	return 0;
 }
 
+/* 'least' to 'most' digits. */
+static bool
+take_digits(const char **text, int least, int most, int *out)
+{
+	int number = 0, count = 0;
+
+	while (count < most && **text >= '0' && **text <= '9') {
+		number = number * 10 + (*(*text)++ - '0');
+		count++;
+	}
+	*out = number;
+	return count >= least;
+}
+
+static bool
+take_word(const char **text, const char *word)
+{
+	size_t len = strlen(word);
+
+	if (strncmp(*text, word, len) != 0)
+		return false;
+	*text += len;
+	return true;
+}
+
+/* "06/20/2026 02:57:58 +00:00" or "6/20/2026 2:57:58 AM +00:00". */
+static int
+parse_date(const char *text, long long *out)
+{
+	struct tm t = { .tm_isdst = 0 };
+	bool am, pm;
+
+	if (!take_digits(&text, 1, 2, &t.tm_mon) || !take_word(&text, "/") ||
+	    !take_digits(&text, 1, 2, &t.tm_mday) || !take_word(&text, "/") ||
+	    !take_digits(&text, 4, 4, &t.tm_year) || !take_word(&text, " ") ||
+	    !take_digits(&text, 1, 2, &t.tm_hour) || !take_word(&text, ":") ||
+	    !take_digits(&text, 2, 2, &t.tm_min) || !take_word(&text, ":") ||
+	    !take_digits(&text, 2, 2, &t.tm_sec))
+		return -1;
+	am = take_word(&text, " AM");
+	pm = !am && take_word(&text, " PM");
+	if (strcmp(text, " +00:00") != 0)
+		return -1;
+	if (am || pm) {
+		if (t.tm_hour < 1 || t.tm_hour > 12)
+			return -1;
+		t.tm_hour = t.tm_hour % 12 + (pm ? 12 : 0);
+	}
+	if (t.tm_mon < 1 || t.tm_mon > 12 || t.tm_mday < 1 || t.tm_mday > 31 ||
+	    t.tm_year < 1970 || t.tm_hour > 23 || t.tm_min > 59 ||
+	    t.tm_sec > 60)
+		return -1;
+	t.tm_mon -= 1;
+	t.tm_year -= 1900;
+	*out = timegm(&t);
+	return 0;
+}
+
+/* From `expires_on`, where `expires_in` is missing. */
+static int
+read_end(const struct answer *a, time_t now, long long *expires_in)
+{
+	static const char name[] = "expires_on";
+	const char *date = json_string_value(json_object_get(a->root, name));
+	long long end = 0;
+
+	if (date != NULL && strchr(date, '/') != NULL) {
+		if (parse_date(date, &end) == -1)
+			return bad_field(a, name, "is not a date");
+	} else if (take_number(a, name, 0, LLONG_MAX, &end) == -1) {
+		return -1;
+	}
+	if (end == 0)
+		return bad_field(a, name, "is missing");
+	if (end <= now)
+		return bad_field(a, name, "has passed already");
+	end -= now;
+	*expires_in = end > OAUTH_LIFETIME_MAX ? OAUTH_LIFETIME_MAX : end;
+	return 0;
+}
+
+static int
+read_identity(const struct answer *a, time_t now, struct oauth_token *token)
+{
+	const char *type, *access;
+
+	if (get_text(a, "token_type", &type) == -1 ||
+	    need_text(a, "access_token", &access) == -1)
+		return -1;
+	if (type != NULL && strcasecmp(type, "Bearer") != 0)
+		return bad_field(a, "token_type", "is not Bearer");
+	if (take_token(a, "access_token", access, &token->access_token) == -1 ||
+	    take_number(a, "expires_in", 1, OAUTH_LIFETIME_MAX,
+		&token->expires_in) == -1)
+		return -1;
+	if (token->expires_in == 0 &&
+	    read_end(a, now, &token->expires_in) == -1)
+		return -1;
+	if (token->expires_in >= OAUTH_HALF_LIFE)
+		token->refresh_in = token->expires_in / 2;
+	return 0;
+}
+
+/* Hand out what was read, or nothing. */
+static int
+finish_token(struct answer *a, struct oauth_token *out,
+    struct oauth_token *token, int result)
+{
+	if (result == 0) {
+		oauth_token_release(out);
+		*out = *token;
+		oauth_token_init(token);
+	}
+	oauth_token_release(token);
+	json_decref(a->root);
+	return result;
+}
+
 int
 oauth_response_token(struct oauth_token *out, const char *body, size_t len,
     const char *host, struct error *err)
 {
 	struct answer a = { .host = host, .err = err };
 	struct oauth_token token;
-	int result = -1;
+	int result;
 
 	oauth_token_init(&token);
-	if (answer_open(&a, body, len) == 0 && read_token(&a, &token) == 0) {
-		oauth_token_release(out);
-		*out = token;
-		oauth_token_init(&token);
-		result = 0;
-	}
-	oauth_token_release(&token);
-	json_decref(a.root);
-	return result;
+	result = answer_open(&a, body, len);
+	if (result == 0)
+		result = read_token(&a, &token);
+	return finish_token(&a, out, &token, result);
+}
+
+int
+oauth_response_identity(struct oauth_token *out, const char *body, size_t len,
+    time_t now, const char *host, struct error *err)
+{
+	struct answer a = { .host = host, .err = err };
+	struct oauth_token token;
+	int result;
+
+	oauth_token_init(&token);
+	result = answer_open(&a, body, len);
+	if (result == 0)
+		result = read_identity(&a, now, &token);
+	return finish_token(&a, out, &token, result);
 }
 
 static int
@@ -432,6 +561,17 @@ copy_words(const struct answer *a, const char *name, const char *sent,
 		oauth_redact(out, size, text, sent);
 }
 
+/* What a person reads, up to its first line end. */
+static void
+copy_description(const struct answer *a, const char *name, const char *sent,
+    char *out, size_t size)
+{
+	const char *text = json_string_value(json_object_get(a->root, name));
+
+	if (text != NULL)
+		oauth_redact(out, size, text, sent);
+}
+
 static void
 read_codes(const struct answer *a, struct oauth_failure *failure)
 {
@@ -456,18 +596,15 @@ oauth_response_failure(struct oauth_failure *out, const char *body, size_t len,
 {
 	struct answer a = { .host = host, .err = err };
 	struct oauth_failure failure = { .code_count = 0 };
-	const char *error, *description;
+	const char *error;
 	int result = -1;
 
 	if (answer_open(&a, body, len) == -1 ||
 	    need_text(&a, "error", &error) == -1)
 		goto out;
 	copy_words(&a, "error", sent, failure.error, sizeof(failure.error));
-	description =
-	    json_string_value(json_object_get(a.root, "error_description"));
-	if (description != NULL)
-		oauth_redact(failure.description, sizeof(failure.description),
-		    description, sent);
+	copy_description(&a, "error_description", sent, failure.description,
+	    sizeof(failure.description));
 	copy_words(
 	    &a, "suberror", sent, failure.suberror, sizeof(failure.suberror));
 	copy_words(
@@ -475,6 +612,40 @@ oauth_response_failure(struct oauth_failure *out, const char *body, size_t len,
 	copy_words(&a, "correlation_id", sent, failure.correlation_id,
 	    sizeof(failure.correlation_id));
 	read_codes(&a, &failure);
+	*out = failure;
+	result = 0;
+out:
+	json_decref(a.root);
+	return result;
+}
+
+int
+oauth_response_identity_failure(struct oauth_failure *out, const char *body,
+    size_t len, const char *host, struct error *err)
+{
+	struct answer a = { .host = host, .err = err }, inner = a;
+	struct oauth_failure failure = { .code_count = 0 };
+	int result = -1;
+
+	if (answer_open(&a, body, len) == -1)
+		goto out;
+	inner.root = json_object_get(a.root, "error");
+	copy_words(&a, "error", NULL, failure.error, sizeof(failure.error));
+	copy_description(&a, "error_description", NULL, failure.description,
+	    sizeof(failure.description));
+	if (json_is_object(inner.root)) {
+		copy_words(
+		    &inner, "code", NULL, failure.error, sizeof(failure.error));
+		copy_description(&inner, "message", NULL, failure.description,
+		    sizeof(failure.description));
+	}
+	if (*failure.description == '\0')
+		copy_description(&a, "message", NULL, failure.description,
+		    sizeof(failure.description));
+	if (*failure.error == '\0' && *failure.description == '\0') {
+		bad_field(&a, "error", "is missing");
+		goto out;
+	}
 	*out = failure;
 	result = 0;
 out:

@@ -1,4 +1,4 @@
-/* What the token endpoint says: the one door to jansson. Pure: bytes in,
+/* What a token endpoint says, Entra's or a managed identity's: the one door to jansson. Pure: bytes in,
  * values or an error out.
  *
  * Answers come from outside and may be anything: a proxy's HTML, half a
@@ -20,6 +20,7 @@
 #define OAUTH_RESPONSE_H
 
 #include <stddef.h>
+#include <time.h>
 
 #include "base/buf.h"
 
@@ -28,6 +29,7 @@ struct error;
 #define OAUTH_TOKEN_MAX		(16u * 1024)	/* bytes of any token or code */
 #define OAUTH_SCOPE_MAX		4096u
 #define OAUTH_LIFETIME_MAX	(7 * 86400)	/* seconds; more is cut */
+#define OAUTH_HALF_LIFE		7200		/* seconds */
 #define OAUTH_DEPTH_MAX		64u		/* JSON in JSON */
 #define OAUTH_CODES_MAX		8u		/* of error_codes */
 #define OAUTH_DESCRIPTION_SIZE	512u
@@ -52,7 +54,9 @@ struct oauth_device {
 	long long interval;		/* seconds between polls */
 };
 
-/* RFC 6749 section 5.2, with what Entra adds. Texts are "" when not given. */
+/* RFC 6749 section 5.2, with what Entra adds. Texts are "" when not given.
+ * Of App Service's {"statusCode", "message"} the message is the description;
+ * of {"error": {"code", "message"}} the code is the error. */
 struct oauth_failure {
 	char error[OAUTH_WORD_SIZE];
 	char suberror[OAUTH_WORD_SIZE];
@@ -81,6 +85,13 @@ int	oauth_response_token(struct oauth_token *, const char *body,
 	    size_t len, const char *host, struct error *);
 int	oauth_response_device(struct oauth_device *, const char *body,
 	    size_t len, const char *host, struct error *);
+/* The answer of a managed identity (MICROSOFT.md 4.8): numbers are texts,
+ * some tell only when the token ends, as seconds since 1970 or a date. A token
+ * that lives OAUTH_HALF_LIFE or longer is to be renewed at half its life. */
+int	oauth_response_identity(struct oauth_token *, const char *body,
+	    size_t len, time_t now, const char *host, struct error *);
+int	oauth_response_identity_failure(struct oauth_failure *,
+	    const char *body, size_t len, const char *host, struct error *);
 /* 'sent' is the credential of the request, or NULL: where the description
  * echoes it, it is cut out, as is all that looks like a token. */
 int	oauth_response_failure(struct oauth_failure *, const char *body,

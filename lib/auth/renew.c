@@ -8,6 +8,7 @@
 #include "account/config.h"
 #include "auth/certificate.h"
 #include "auth/http.h"
+#include "auth/identity.h"
 #include "auth/oauth.h"
 #include "auth/store.h"
 #include "base/encode.h"
@@ -21,6 +22,7 @@ struct renewal {
 	const struct account *account;
 	struct store_sign_in sign_in;    /* AUTH_LOGIN: as loaded */
 	struct certificate *certificate; /* AUTH_CERTIFICATE: as loaded */
+	struct identity identity;        /* AUTH_MANAGED_IDENTITY: as found */
 	struct oauth oauth;
 	double deadline;
 	long long started; /* milliseconds since 1970 */
@@ -137,25 +139,35 @@ ask_workload(struct renewal *r, const char *assertion,
 	return oauth_assertion(&r->oauth, assertion, r->deadline, answer, err);
 }
 
+/* There is no credential: where it is asked, and as whom, names it. */
+static int
+load_identity(struct renewal *r, struct buf *credential, struct error *err)
+{
+	const char *client_id = r->account->client_id;
+
+	if (identity_find(&r->identity, r->account, err) == -1)
+		return -1;
+	buf_addf(credential, "%s %s", r->identity.endpoint.data,
+	    client_id == NULL ? "" : client_id);
+	return 0;
+}
+
+static int
+ask_identity(struct renewal *r, const char *endpoint,
+    struct oauth_token *answer, struct error *err)
+{
+	(void)endpoint;
+	return identity_token(
+	    &r->identity, r->oauth.http, r->account, r->deadline, answer, err);
+}
+
 static const struct grant grants[] = {
 	[AUTH_LOGIN] = { load_sign_in, ask_sign_in, keep_sign_in },
 	[AUTH_SECRET] = { load_secret, ask_secret, NULL },
 	[AUTH_CERTIFICATE] = { load_certificate, ask_certificate, NULL },
-	[AUTH_MANAGED_IDENTITY] = { NULL, NULL, NULL },
+	[AUTH_MANAGED_IDENTITY] = { load_identity, ask_identity, NULL },
 	[AUTH_WORKLOAD_IDENTITY] = { load_workload, ask_workload, NULL },
 };
-
-int
-renew_supported(const struct account *account, struct error *err)
-{
-	if (grants[account->auth].ask != NULL)
-		return 0;
-	error_set(err, EX_CONFIG, "4.3.5",
-	    "[%s]: this kind of auth is not supported yet by this version",
-	    account->mailbox);
-	error_hint(err, "use auth = login or auth = secret");
-	return error_class_set(err, ERROR_HOLD, 0);
-}
 
 enum renew_choice
 renew_choose(const struct token *cached, const char *rejected, time_t now)
@@ -298,6 +310,7 @@ make_token(struct renewal *r, struct token *token, struct error *err)
 	int result = -1;
 
 	store_sign_in_init(&r->sign_in);
+	identity_init(&r->identity);
 	oauth_token_init(&answer);
 	buf_init(&credential, STORE_SECRET_MAX);
 	if (grant->load(r, &credential, err) == -1 ||
@@ -310,6 +323,7 @@ make_token(struct renewal *r, struct token *token, struct error *err)
 out:
 	store_sign_in_release(&r->sign_in);
 	certificate_free(r->certificate);
+	identity_release(&r->identity);
 	oauth_token_release(&answer);
 	buf_release(&credential);
 	return result;
@@ -372,8 +386,6 @@ renew_token(struct token *token, const struct config *config,
 	};
 	int lock, result;
 
-	if (renew_supported(account, err) == -1)
-		return -1;
 	if ((lock = store_lock(config, account, deadline, err)) == -1)
 		return -1;
 	result = renew_locked(&r, token, rejected, err);

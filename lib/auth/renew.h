@@ -6,8 +6,7 @@
  * came with it is cached or handed out. No answer of the server
  * removes a refresh token: only logout and the next login do.
  *
- * One row a kind of `auth` in a table of grants; a kind without a grant is
- * refused with EX_CONFIG, to be held.
+ * One row a kind of `auth` in a table of grants.
  */
 #ifndef RENEW_H
 #define RENEW_H
@@ -39,9 +38,6 @@ enum renew_choice renew_choose(const struct token *cached,
 int	renew_token(struct token *, const struct config *,
 	    const struct account *, const char *rejected, double deadline,
 	    struct error *);
-
-/* Can this version make tokens for it? EX_CONFIG, to be held. */
-int	renew_supported(const struct account *, struct error *);
 
 /* Keep what a sign-in gave: the refresh token, then the access token.
  * EX_CONFIG when it gave no refresh token. */

@@ -417,3 +417,37 @@ def test_the_caller_cannot_signal_submit(system, office):
                       f"pkill -KILL -u {OUTPOST} submit; wait $!")
     assert done.returncode == OK, done
     assert len(office.messages) == 1
+
+
+def test_managed_identity_is_told_by_keys_alone(system, office):
+    """The same variables in the caller's environment reach nobody."""
+    office.assign_identity("machine", ["SMTP.SendAsApp"], [ACCOUNT])
+    header = system.state / "secrets/identity-header"
+    header.write_text(office.identity.header_secret)
+    owner = pwd.getpwnam(OUTPOST_AUTH)
+    os.chown(header, owner.pw_uid, owner.pw_gid)
+    os.chmod(header, 0o600)
+    system.write(auth="managed-identity", identity_endpoint=office.msi,
+                 identity_header_file=header)
+    office.directory.app(APP).mailboxes = []
+    (system.etc / "outpost.conf").write_text("".join(
+        line for line in (system.etc / "outpost.conf").open()
+        if not line.startswith(("client_id", "client_secret_file"))))
+    dead = "http://127.0.0.1:1/"
+    done = system.run(CALLER, system.sendmail, env={
+        "IDENTITY_ENDPOINT": dead, "IDENTITY_HEADER": "x",
+        "MSI_ENDPOINT": dead, "MSI_SECRET": "x", "http_proxy": dead})
+    assert done.returncode == OK, done
+    assert len(office.messages) == 1
+    done = system.run(CALLER, f"cat {header}")
+    assert done.returncode != 0
+
+
+def test_workload_of_the_system_is_not_told_by_the_environment(
+        system, office):
+    system.write(auth="workload-identity")
+    done = system.run(CALLER, system.sendmail, env={
+        "AZURE_FEDERATED_TOKEN_FILE": str(system.secret)})
+    assert done.returncode == 78, done
+    assert b"federated_token_file" in done.stderr
+    assert office.requests == []

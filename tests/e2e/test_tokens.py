@@ -499,16 +499,6 @@ def test_changed_client_asks_for_another_login(signed_in):
     assert "client_id" in result.err and "outpost login" in result.err
 
 
-@pytest.mark.parametrize("auth", ["managed-identity"])
-def test_auth_that_is_not_there_yet_says_so(outpost, auth):
-    outpost.set(auth=auth, client_secret_file=None)
-    for program in ("token", "login"):
-        result = outpost.run("outpost", program)
-        assert result.code == CONFIG, result
-        assert "not supported yet" in result.err
-        assert "hint:" in result.err
-
-
 def test_shared_tenant_is_refused_for_an_application(outpost, office):
     result = outpost.set(tenant="common").run("outpost", "token")
     assert result.code == CONFIG and "tenant = common" in result.err

@@ -1,4 +1,4 @@
-/* Any bytes as an answer of the token endpoint: what is accepted keeps its
+/* Any bytes as an answer of a token endpoint: what is accepted keeps its
  * promises, and no error or description shows a token. */
 #include <stdint.h>
 #include <stdlib.h>
@@ -38,6 +38,32 @@ check_token(const char *body, size_t len)
 }
 
 static void
+check_identity(const char *body, size_t len)
+{
+	struct oauth_failure failure;
+	struct oauth_token token;
+	struct error err;
+
+	oauth_token_init(&token);
+	if (oauth_response_identity(
+		&token, body, len, 1750000000, "host", &err) == 0) {
+		require(token.access_token.len > 0);
+		require(strpbrk(token.access_token.data, " \r\n\t") == NULL);
+		require(token.expires_in > 0 &&
+			token.expires_in <= OAUTH_LIFETIME_MAX);
+		require(token.refresh_in <= token.expires_in / 2);
+	} else {
+		require(err.exit_code != 0 && strstr(err.text, "host"));
+	}
+	oauth_token_release(&token);
+	if (oauth_response_identity_failure(
+		&failure, body, len, "host", &err) == 0) {
+		require(*failure.error != '\0' || *failure.description != '\0');
+		require(strpbrk(failure.description, "\r\n") == NULL);
+	}
+}
+
+static void
 check_device(const char *body, size_t len)
 {
 	struct oauth_device device;
@@ -62,6 +88,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
 	check_token(body, len);
 	check_device(body, len);
+	check_identity(body, len);
 	if (oauth_response_failure(
 		&failure, body, len, "secret-credential", "host", &err) == 0) {
 		require(failure.code_count <= OAUTH_CODES_MAX);

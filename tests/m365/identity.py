@@ -49,7 +49,12 @@ class Identity:
         return "identity" if path in (METADATA, MSI) else None
 
     def handle(self, request: HttpRequest, faults: list[Fault]) -> Response:
-        if request.path == MSI:
+        busy = next((f for f in faults if f.action == "429"), None)
+        if busy is not None:
+            response = _refused(429, "too_many_requests", "Retry later")
+            if busy.argument:
+                response.headers["Retry-After"] = busy.argument
+        elif request.path == MSI:
             response = self._app_service(request, faults)
         elif request.path != METADATA:
             response = Response(404, html="<h1>404</h1>")

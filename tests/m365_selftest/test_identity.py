@@ -156,6 +156,9 @@ def test_requests_that_arc_refuses(arc, headers, query):
 def test_faults_reach_the_endpoint(m, own):
     m.fault("at identity status 410 json")
     assert imds(m).status == 410
+    m.fault("at identity 429 retry-after 7")
+    busy = imds(m)
+    assert busy.status == 429 and busy.headers["Retry-After"] == "7"
     m.fault("at identity missing expires_on")
     assert "expires_on" not in imds(m).json
     m.fault("at identity expires-in 60")

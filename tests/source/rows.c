@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 
+#include "auth/identity.h"
 #include "auth/oauth_error.h"
 #include "smtp/verdict.h"
 
@@ -80,9 +81,23 @@ print_token_error(const struct oauth_row *row)
 	print_entry(key, row->sentence, row->hint);
 }
 
+static void
+print_identity_error(const struct identity_row *row)
+{
+	char key[256] = "other";
+
+	if (row->fragment != NULL)
+		(void)snprintf(key, sizeof(key), "... %s", row->fragment);
+	else if (row->status != 0)
+		(void)snprintf(key, sizeof(key),
+		    row->status == 500 ? "HTTP 5xx" : "HTTP %ld", row->status);
+	print_entry(key, row->sentence, row->hint);
+}
+
 int
 main(void)
 {
+	const struct identity_row *identity;
 	const struct oauth_row *token;
 	const struct verdict_row *reply;
 
@@ -93,6 +108,10 @@ main(void)
 		   ".Bl -tag -width Ds");
 	for (size_t i = 0; (token = oauth_error_row(i)) != NULL; i++)
 		print_token_error(token);
+	(void)puts(".El\n.Ss Errors of a managed identity\n"
+		   ".Bl -tag -width Ds");
+	for (size_t i = 0; (identity = identity_error_row(i)) != NULL; i++)
+		print_identity_error(identity);
 	(void)puts(".El");
 	return 0;
 }

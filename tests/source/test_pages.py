@@ -31,7 +31,7 @@ def test_every_key_stands_in_outpost_conf_5_and_in_the_sample():
     keys = (rows("lib/account/config.c", "main_keys")
             + rows("lib/account/config.c", "account_keys"))
     secret = {"client_secret", "secret", "password", "refresh_token",
-              "access_token", "private_key"}
+              "access_token", "private_key", "identity_header"}
     keys = [k for k in keys if k not in secret]
     listed = re.findall(r"^\.It Cm (\w+)$", page("outpost.conf.5"), re.M)
     assert sorted(listed) == sorted(keys)

@@ -357,6 +357,13 @@ every_key_takes_good_values_and_refuses_bad_ones(void **state)
 		    { "c.pem-word", "" } },
 		{ "account", "key_file", { "/k.pem" }, { "k.pem-word", "" } },
 		{ "account", "federated_token_file", { "/t" }, { "t", "" } },
+		{ "account", "identity",
+		    { "auto", "vm", "app-service", "msi", "arc" },
+		    { "imds", "" } },
+		{ "account", "identity_endpoint",
+		    { "http://localhost:1/x", "http://169.254.1.1/" },
+		    { "https://localhost/", "here:1", "http:///x", "" } },
+		{ "account", "identity_header_file", { "/h" }, { "h", "" } },
 		{ "account", "senders", { "*@x.y, root", "*", "" }, { NULL } },
 		{ "account", "send_as", { "b@c, d@e" }, { NULL } },
 		{ "account", "foreign_from", { "rewrite", "reject" },
@@ -505,7 +512,8 @@ static void
 secrets_do_not_belong_into_the_file(void **state)
 {
 	static const char *const keys[] = { "client_secret", "secret",
-		"password", "refresh_token", "access_token", "private_key" };
+		"password", "refresh_token", "access_token", "private_key",
+		"identity_header" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {

@@ -99,6 +99,82 @@ plain_http_is_refused(void **state)
 	http_form_release(&form);
 }
 
+static int
+get(const char *url, const char *value, struct error *err)
+{
+	const struct http_options options = { .proxy = "http://127.0.0.1:1" };
+	const struct http_header header = { "Metadata", value };
+	struct http *http = http_new(&options);
+	struct http_response response;
+	int result;
+
+	http_response_init(&response);
+	result = http_get_local(
+	    http, url, &header, 1, file_now() + 5, &response, err);
+	assert_false(response.connected);
+	http_response_release(&response);
+	http_free(http);
+	return result;
+}
+
+static void
+plain_http_never_leaves_this_machine(void **state)
+{
+	static const char *const urls[] = { "http://192.0.2.1/t",
+		"http://example.com/t", "https://localhost/t",
+		"HTTP://localhost/t", "ftp://127.0.0.1/t", "http://",
+		"http://localhost.example/t", "http://127.0.0.1.example/t",
+		"http://127.0.0.1@192.0.2.1/t", "http://x@127.0.0.1/t",
+		"http://127.0.0.1:1@192.0.2.1/t", "http://127.0.0.1:/t",
+		"http://127.1/t", "http://0x7f000001/t",
+		"http://127.0.0.1\\@192.0.2.1/t", "http://169.253.0.1/t",
+		"http://170.254.0.1/t", "http://[::2]/t",
+		"http://[::ffff:192.0.2.1]/t", "http://0.0.0.0/t",
+		"http://local host/t" };
+	struct error err;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
+		assert_int_equal(-1, get(urls[i], "true", &err));
+		if (strstr(err.text, "not http:// of this machine") == NULL)
+			fail_msg("%s: %s", urls[i], err.text);
+		assert_int_equal(err.exit_code, EX_CONFIG);
+		assert_int_equal(err.class, ERROR_HOLD);
+	}
+}
+
+static void
+endpoint_of_this_machine_is_asked(void **state)
+{
+	static const char *const urls[] = { "http://127.0.0.1:1/t",
+		"http://localhost:1?x", "http://127.255.255.254:1",
+		"http://[::1]:1/t" };
+	struct error err;
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		assert_int_equal(-1, get(urls[i], "true", &err));
+		assert_int_equal(err.exit_code, EX_TEMPFAIL);
+		assert_int_equal(err.class, ERROR_RETRY);
+	}
+}
+
+static void
+header_cannot_bring_another(void **state)
+{
+	static const char *const values[] = { "a\r\nb: c", "a\nb", "\x7f",
+		"\xc3\xa4" };
+	struct error err;
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		assert_int_equal(
+		    -1, get("http://127.0.0.1:1/t", values[i], &err));
+		assert_int_equal(err.class, ERROR_HOLD);
+		assert_null(strstr(err.text, values[i]));
+	}
+}
+
 static void
 closed_port_is_temporary(void **state)
 {
@@ -172,6 +248,9 @@ main(void)
 		cmocka_unit_test(form_is_encoded),
 		cmocka_unit_test(host_is_cut_from_a_url),
 		cmocka_unit_test(plain_http_is_refused),
+		cmocka_unit_test(plain_http_never_leaves_this_machine),
+		cmocka_unit_test(endpoint_of_this_machine_is_asked),
+		cmocka_unit_test(header_cannot_bring_another),
 		cmocka_unit_test(closed_port_is_temporary),
 		cmocka_unit_test(form_over_its_cap_is_not_sent),
 		cmocka_unit_test(passed_deadline_ends_at_once),

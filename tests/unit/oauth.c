@@ -297,23 +297,6 @@ early_renewal_is_wished_from_its_time_on(void **state)
 	token_release(&token);
 }
 
-static void
-auth_without_a_grant_is_said_to_be_missing(void **state)
-{
-	struct account account = { .mailbox = (char[]){ BOX },
-		.auth = AUTH_MANAGED_IDENTITY };
-	struct error err;
-
-	(void)state;
-	assert_int_equal(-1, renew_supported(&account, &err));
-	assert_non_null(strstr(err.text, "not supported yet by this version"));
-	assert_int_equal(err.exit_code, EX_CONFIG);
-	assert_int_equal(err.class, ERROR_HOLD);
-	assert_int_not_equal(err.hint[0], '\0');
-	account.auth = AUTH_SECRET;
-	assert_int_equal(0, renew_supported(&account, &err));
-}
-
 int
 main(void)
 {
@@ -337,7 +320,6 @@ main(void)
 		cmocka_unit_test(missing_permission_is_found),
 		cmocka_unit_test(choice_follows_cache_and_rejection),
 		cmocka_unit_test(early_renewal_is_wished_from_its_time_on),
-		cmocka_unit_test(auth_without_a_grant_is_said_to_be_missing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

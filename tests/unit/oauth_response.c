@@ -446,6 +446,178 @@ secret_at_the_cut_is_not_half_shown(void **state)
 	assert_string_equal(out, "token <redacted>");
 }
 
+#define NOW 1750000000
+#define IDENTITY_TOKEN "\"access_token\":\"eyJ0.x.y\","
+
+static int
+read_identity(struct oauth_token *token, const char *body, struct error *err)
+{
+	return oauth_response_identity(
+	    token, body, strlen(body), NOW, HOST, err);
+}
+
+/* Its life in seconds. */
+static long long
+life_of(const char *body)
+{
+	struct oauth_token token;
+	struct error err;
+	long long life;
+
+	oauth_token_init(&token);
+	if (read_identity(&token, body, &err) == -1)
+		fail_msg("%s: %s", body, err.text);
+	assert_string_equal(token.access_token.data, "eyJ0.x.y");
+	assert_int_equal(token.refresh_token.len, 0);
+	life = token.expires_in;
+	oauth_token_release(&token);
+	return life;
+}
+
+static void
+answer_of_a_virtual_machine_is_read(void **state)
+{
+	(void)state;
+	assert_int_equal(
+	    life_of("{" IDENTITY_TOKEN "\"client_id\":\"c\","
+		    "\"expires_in\":\"3599\",\"expires_on\":\"1506484173\","
+		    "\"ext_expires_in\":\"3599\",\"not_before\":\"1506480273\","
+		    "\"resource\":\"https://outlook.office365.com\","
+		    "\"token_type\":\"Bearer\",\"refresh_token\":\"\"}"),
+	    3599);
+	assert_int_equal(life_of("{" IDENTITY_TOKEN "\"expires_in\":60}"), 60);
+	assert_int_equal(
+	    life_of("{" IDENTITY_TOKEN "\"expires_in\":\"9999999\"}"),
+	    OAUTH_LIFETIME_MAX);
+}
+
+static void
+answer_of_app_service_tells_its_end_alone(void **state)
+{
+	(void)state;
+	assert_int_equal(
+	    life_of("{" IDENTITY_TOKEN "\"expires_on\":\"1750003600\","
+		    "\"token_type\":\"Bearer\"}"),
+	    3600);
+	assert_int_equal(
+	    life_of("{" IDENTITY_TOKEN "\"expires_on\":1750000001}"), 1);
+	assert_int_equal(
+	    life_of("{" IDENTITY_TOKEN "\"expires_on\":\"9750000000\"}"),
+	    OAUTH_LIFETIME_MAX);
+	/* 1750000000 is 2025-06-15 15:06:40. */
+	assert_int_equal(
+	    life_of("{" IDENTITY_TOKEN
+		    "\"expires_on\":\"06/15/2025 16:06:41 +00:00\"}"),
+	    3601);
+	assert_int_equal(
+	    life_of("{" IDENTITY_TOKEN
+		    "\"expires_on\":\"6/15/2025 4:06:41 PM +00:00\"}"),
+	    3601);
+	assert_int_equal(
+	    life_of("{" IDENTITY_TOKEN
+		    "\"expires_on\":\"6/16/2025 12:06:40 AM +00:00\"}"),
+	    9 * 3600);
+}
+
+static void
+long_life_is_renewed_at_its_half(void **state)
+{
+	struct oauth_token token;
+	struct error err;
+
+	(void)state;
+	oauth_token_init(&token);
+	assert_int_equal(
+	    0, read_identity(&token,
+		   "{" IDENTITY_TOKEN "\"expires_in\":\"7199\"}", &err));
+	assert_int_equal(token.refresh_in, 0);
+	assert_int_equal(
+	    0, read_identity(&token,
+		   "{" IDENTITY_TOKEN "\"expires_in\":\"86400\"}", &err));
+	assert_int_equal(token.refresh_in, 43200);
+	oauth_token_release(&token);
+}
+
+static void
+what_is_no_answer_of_an_identity_is_refused(void **state)
+{
+	static const char *const bodies[] = { "", "{}", "<html></html>",
+		"{\"expires_in\":\"3599\"}", "{" IDENTITY_TOKEN "\"x\":1}",
+		"{" IDENTITY_TOKEN "\"expires_in\":3599,\"token_type\":\"x\"}",
+		"{" IDENTITY_TOKEN "\"expires_in\":[3599]}",
+		"{" IDENTITY_TOKEN "\"expires_in\":\"0\"}",
+		"{" IDENTITY_TOKEN "\"expires_on\":\"1750000000\"}",
+		"{" IDENTITY_TOKEN "\"expires_on\":\"soon\"}",
+		"{" IDENTITY_TOKEN "\"expires_on\":\"-5\"}",
+		"{" IDENTITY_TOKEN
+		"\"expires_on\":\"1/1/2020 1:00:00 +00:00\"}",
+		"{" IDENTITY_TOKEN
+		"\"expires_on\":\"1/1/2030 1:00:00 +02:00\"}",
+		"{" IDENTITY_TOKEN "\"expires_on\":\"1/1/2030 1:00:00\"}",
+		"{" IDENTITY_TOKEN "\"expires_on\":\"1/1/30 1:00:00 +00:00\"}",
+		"{" IDENTITY_TOKEN
+		"\"expires_on\":\"13/1/2030 1:00:00 +00:00\"}",
+		"{" IDENTITY_TOKEN
+		"\"expires_on\":\"1/32/2030 1:00:00 +00:00\"}",
+		"{" IDENTITY_TOKEN
+		"\"expires_on\":\"1/1/2030 24:00:00 +00:00\"}",
+		"{" IDENTITY_TOKEN
+		"\"expires_on\":\"1/1/2030 0:00:00 AM +00:00\"}",
+		"{" IDENTITY_TOKEN
+		"\"expires_on\":\"1/1/2030 13:00:00 PM +00:00\"}",
+		"{" IDENTITY_TOKEN "\"expires_on\":\"/\"}",
+		"{\"access_token\":42,\"expires_in\":3599}" };
+	struct oauth_token token;
+	struct error err;
+
+	(void)state;
+	oauth_token_init(&token);
+	for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+		if (read_identity(&token, bodies[i], &err) != -1)
+			fail_msg("taken: %s", bodies[i]);
+		assert_int_equal(err.exit_code, EX_TEMPFAIL);
+		assert_non_null(strstr(err.text, HOST));
+		assert_int_equal(token.access_token.len, 0);
+	}
+	oauth_token_release(&token);
+}
+
+static void
+failure_of_an_identity_has_several_shapes(void **state)
+{
+	static const struct {
+		const char *body, *error, *description;
+	} cases[] = {
+		{ "{\"error\":\"invalid_request\",\"error_description\":"
+		  "\"Identity not found\"}",
+		    "invalid_request", "Identity not found" },
+		{ "{\"statusCode\":400,\"message\":\"No identity\\r\\nx\"}", "",
+		    "No identity" },
+		{ "{\"error\":{\"code\":\"Throttled\",\"message\":\"Wait\"}}",
+		    "Throttled", "Wait" },
+		{ "{\"error\":\"x\"}", "x", "" },
+	};
+	static const char *const others[] = { "", "{}", "[]", "<html></html>",
+		"{\"error\":42}", "{\"message\":[]}", "{\"error\":{}}" };
+	struct oauth_failure failure;
+	struct error err;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(
+		    0, oauth_response_identity_failure(&failure, cases[i].body,
+			   strlen(cases[i].body), HOST, &err));
+		assert_string_equal(failure.error, cases[i].error);
+		assert_string_equal(failure.description, cases[i].description);
+	}
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		assert_int_equal(
+		    -1, oauth_response_identity_failure(&failure, others[i],
+			    strlen(others[i]), HOST, &err));
+		assert_int_equal(err.exit_code, EX_TEMPFAIL);
+	}
+}
+
 static void
 claims_of_a_jwt_are_read(void **state)
 {
@@ -496,6 +668,11 @@ main(void)
 		cmocka_unit_test(echo_in_any_field_is_cut_out),
 		cmocka_unit_test(words_of_a_description_stay),
 		cmocka_unit_test(secret_at_the_cut_is_not_half_shown),
+		cmocka_unit_test(answer_of_a_virtual_machine_is_read),
+		cmocka_unit_test(answer_of_app_service_tells_its_end_alone),
+		cmocka_unit_test(long_life_is_renewed_at_its_half),
+		cmocka_unit_test(what_is_no_answer_of_an_identity_is_refused),
+		cmocka_unit_test(failure_of_an_identity_has_several_shapes),
 		cmocka_unit_test(claims_of_a_jwt_are_read),
 	};
 
