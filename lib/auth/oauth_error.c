@@ -67,7 +67,7 @@ static const struct oauth_row rows[] = {
 	{ { 70043 }, "token_expired", NULL, false, PERSON,
 	  "the sign-in of '%s' has expired by your organization's sign-in frequency",
 	  SIGN_IN "; to make it last, exclude the account from the Conditional Access "
-	  "policy with the sign-in frequency, or use auth = secret" },
+	  "policy with the sign-in frequency, or send as an application (auth = certificate)" },
 	{ { 50173 }, NULL, NULL, false, PERSON,
 	  "the sign-in of '%s' was revoked, as by a new password",
 	  SIGN_IN },
@@ -89,11 +89,11 @@ static const struct oauth_row rows[] = {
 	{ { 530035 }, NULL, NULL, false, PERSON,
 	  "the organization's security defaults block the sign-in of '%s'",
 	  "ask the Entra administrator to replace security defaults by Conditional Access "
-	  "policies that let '%s' in, or use auth = secret" },
+	  "policies that let '%s' in, or send as an application (auth = certificate)" },
 	{ { 53000, 53001, 53002 }, NULL, NULL, false, PERSON,
 	  "a Conditional Access policy asks for a managed device or app to sign in '%s'",
 	  "ask the Entra administrator to exclude '%s' or this application from that policy, "
-	  "or use auth = secret" },
+	  "or send as an application (auth = certificate)" },
 	{ { 53004 }, NULL, NULL, false, PERSON,
 	  "'%s' has to register for multi-factor authentication first",
 	  "register at https://aka.ms/mfasetup, then " SIGN_IN },
@@ -103,7 +103,7 @@ static const struct oauth_row rows[] = {
 	{ { 53003, 530032 }, "message_only", NULL, false, PERSON,
 	  "a Conditional Access policy blocks the sign-in of '%s'",
 	  "ask the Entra administrator to look up the sign-in of '%s' in the sign-in logs and to "
-	  "allow it (the policy may block device codes, or this place); or use auth = secret" },
+	  "allow it (the policy may block device codes, or this place); or send as an application (auth = certificate)" },
 
 	/* Consent. */
 	{ { 90094 }, NULL, NULL, false, PERSON,
@@ -115,11 +115,11 @@ static const struct oauth_row rows[] = {
 	  SIGN_IN " again and accept" },
 	{ { 650052, 650056, 650057 }, NULL, NULL, false, CONFIG,
 	  "the application of '%s' has no permission for Exchange Online",
-	  PORTAL "API permissions, add SMTP.Send (delegated) or SMTP.SendAsApp (auth = secret) and "
+	  PORTAL "API permissions, add SMTP.Send (delegated) or SMTP.SendAsApp (an application) and "
 	  "grant admin consent; for auth = login then " SIGN_IN },
 	{ { 65001 }, "consent_required", "consent_required", false, PERSON,
 	  "nobody has consented that the application sends mail for '%s'",
-	  SIGN_IN " and accept; for auth = secret an Entra administrator grants admin consent" },
+	  SIGN_IN " and accept; for an application an Entra administrator grants admin consent" },
 
 	/* The application and its credential. */
 	{ { 7000215 }, NULL, NULL, false, CONFIG,
@@ -133,7 +133,7 @@ static const struct oauth_row rows[] = {
 	{ { 7000218 }, NULL, NULL, false, CONFIG,
 	  "the application of '%s' wants a client secret",
 	  PORTAL "Authentication, set 'Allow public client flows' to Yes for auth = login; "
-	  "or give '%s' auth = secret" },
+	  "or give '%s' auth = secret or certificate" },
 	{ { 700025 }, NULL, NULL, false, CONFIG,
 	  "the application of '%s' is a public client and takes no secret",
 	  "use auth = login for '%s', or make the application a confidential client" },

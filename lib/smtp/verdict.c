@@ -84,7 +84,7 @@
 	"see that 'tenant', 'client_id' and 'scope' of %s are right and that " \
 	"the mailbox lets the user or application send (README, setting it "   \
 	"up); after a change at Microsoft wait an hour, then 'outpost login "  \
-	"%s', or for auth = secret send again"
+	"%s', or for an application send again"
 #define S_SEQUENCE "the server and Outpost are out of step"
 #define S_LOOP "the message went through too many servers: it is in a loop"
 #define S_TENANT_DAY                                                           \
