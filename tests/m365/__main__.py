@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--app-secret", metavar="SECRET",
         help="also register an app with that secret, for every mailbox")
     add("--auto-approve", nargs="?", const="", metavar="ADDRESS",
-        help="approve every device code at once, as the first mailbox")
+        help="approve every sign-in at once, as the first mailbox")
     add("--auth-delay", type=float, default=5.0, metavar="SECONDS",
         help="how long a refused AUTH is held back (5)")
     add("--device-interval", type=int, default=5, metavar="SECONDS",

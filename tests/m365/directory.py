@@ -10,6 +10,7 @@ CONSUMERS = "9188040d-6c67-4c5b-b112-36a304b66dad"   # every Microsoft account
 CLIENT = "b1d0f2ce-64a7-4a38-8c11-5e92d7a3c406"
 SECRET_CLIENT = "d94c0b7e-52a1-4f3d-a6f8-0b3e71c95a18"
 IDENTITY_CLIENT = "3e7a1f64-0c5d-4b92-9a18-6d2f40b7ce85"
+NATIVE_CLIENT = "https://login.microsoftonline.com/common/oauth2/nativeclient"
 MULTI_TENANT_NAMES = ("common", "organizations", "consumers")
 
 
@@ -40,6 +41,7 @@ class Mailbox:
     throttled: str | None = None      # row 50: "send as denied", "mailbox full"
     max_send_size: int | None = None
     disabled: bool = False            # the account, at the token endpoint
+    step_up: bool = False             # tokens need a claims challenge answered
 
     def may_send_as(self, address: str) -> bool:
         wanted = address.lower()
@@ -59,6 +61,9 @@ class Federation:
 class App:
     """An app registration with its enterprise application.
 
+    `consent`: granted (by an administrator, for all), user (each is asked in
+    the browser once), admin (only an administrator may give it).
+    `redirects` are those of the platform "Mobile and desktop applications".
     `roles` are application permissions; `mailboxes` those it may open
     (Add-MailboxPermission); `rbac` the mailboxes granted by Exchange's own
     role assignment, which needs no role in the token."""
@@ -73,6 +78,10 @@ class App:
     disabled: bool = False
     certificate: bytes | None = None  # PEM, for client assertions
     federations: list[Federation] = field(default_factory=list)
+    consent: str = "granted"
+    consented: set[str] = field(default_factory=set)
+    redirects: list[str] = field(
+        default_factory=lambda: ["http://localhost", NATIVE_CLIENT])
 
 
 class Directory:

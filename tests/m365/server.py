@@ -294,6 +294,15 @@ class Microsoft365:
     def auto_approve(self, user: str | None) -> None:
         self.sts.auto_approve = user
 
+    @property
+    def auto_decline(self) -> bool:
+        """Sign-ins by browser end in access_denied at once."""
+        return self.sts.auto_decline
+
+    @auto_decline.setter
+    def auto_decline(self, decline: bool) -> None:
+        self.sts.auto_decline = decline
+
     # -- trouble
 
     def fault(self, line: str) -> Fault:

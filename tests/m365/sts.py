@@ -25,6 +25,7 @@ from .web import Response
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 OIDC_SCOPES = ("openid", "profile", "email", "offline_access")
 OUTLOOK = ("https://outlook.office.com", "https://outlook.office365.com")
+PROMPTS = ("login", "select_account", "consent")
 GRAPH_URL = "https://graph.microsoft.com"
 
 _PATH = re.compile(r"/([^/]+)/oauth2/(v2\.0/)?(token|devicecode|authorize)")
@@ -41,6 +42,7 @@ class StsOptions:
     token_lifetime: int | None = None
     rotate: str = "keep"
     token_delay: float = 0.0
+    code_lifetime: float = 600
 
 
 @dataclass
@@ -52,6 +54,7 @@ class Grant:
     issued: float = field(default_factory=time.time)
     revoked: bool = False
     used: bool = False
+    stepped_up: bool = False        # the sign-in answered a claims challenge
 
 
 @dataclass
@@ -75,6 +78,7 @@ class Code:
     challenge: str
     expires: float
     used: bool = False
+    stepped_up: bool = False
 
 
 class Sts:
@@ -84,6 +88,7 @@ class Sts:
         self.options, self.consumer = options, consumer
         self.authority = ""
         self.auto_approve: str | None = None
+        self.auto_decline = False
         self.grants: dict[str, Grant] = {}
         self.devices: dict[str, Device] = {}
         self.codes: dict[str, Code] = {}
@@ -249,10 +254,11 @@ class Sts:
             self.reused += 1
             if self.options.rotate == "revoke":
                 raise Refusal(70000)
-        self._check_user(grant.user)
+        self._check_user(grant.user, grant.stepped_up)
         response = self._user_token(grant.user, app,
                                     form.get("scope") or grant.scope, faults,
-                                    rotate=self.options.rotate != "none")
+                                    rotate=self.options.rotate != "none",
+                                    stepped_up=grant.stepped_up)
         grant.used = self.options.rotate != "none"
         return response
 
@@ -275,7 +281,8 @@ class Sts:
         return Response(json=self._bearer(claims, faults))
 
     def _user_token(self, user: str, app: App, scope: str,
-                    faults: list[Fault], rotate: bool = True) -> Response:
+                    faults: list[Fault], rotate: bool = True,
+                    stepped_up: bool = False) -> Response:
         """Access token, and a refresh token where offline_access was asked."""
         names = {f.action for f in faults}
         audience, granted = _resource(scope)
@@ -292,7 +299,7 @@ class Sts:
         answer["scope"] = " ".join(granted)
         if rotate and "offline_access" in scope.split():
             answer["refresh_token"] = self.new_refresh_token(
-                user, app.client_id, scope)
+                user, app.client_id, scope, stepped_up)
         if "openid" in scope.split():
             answer["id_token"] = self.tokens._sign(
                 {"aud": app.client_id, "preferred_username": user})
@@ -315,17 +322,21 @@ class Sts:
     def _issuer(self) -> str:
         return f"https://sts.windows.net/{self.directory.tenant.id}/"
 
-    def _check_user(self, user: str) -> None:
+    def _check_user(self, user: str, stepped_up: bool) -> None:
         mailbox = self.directory.mailbox(user)
         if mailbox is None:
             raise Refusal(50034)
         if mailbox.disabled:
             raise Refusal(50057)
+        if mailbox.step_up and not stepped_up:
+            raise Refusal(50076)
 
-    def new_refresh_token(self, user: str, client_id: str, scope: str) -> str:
+    def new_refresh_token(self, user: str, client_id: str, scope: str,
+                          stepped_up: bool = False) -> str:
         token = ("M.C559_BAY.0.U.-" if self.consumer else "1.AXEA") \
             + secrets.token_urlsafe(600)
-        self.grants[token] = Grant(user, client_id, scope)
+        self.grants[token] = Grant(user, client_id, scope,
+                                   stepped_up=stepped_up)
         return token
 
     # -- device code
@@ -334,8 +345,6 @@ class Sts:
         app = self.directory.app(_required(form, "client_id"))
         if app is None:
             raise Refusal(700016)
-        if not app.public:
-            raise Refusal(7000218)
         scope = form.get("scope", "")
         if not scope:
             raise Refusal(900144, parameter="scope")
@@ -363,9 +372,9 @@ class Sts:
         return device
 
     def _device_poll(self, form, tenant, faults, request) -> Response:
-        app = self._client(form, request, tenant, must_prove=False)
         device = self.devices.get(_required(form, "device_code"))
-        if device is None or device.client_id.lower() != app.client_id.lower():
+        if device is None or device.client_id.lower() != \
+                _required(form, "client_id").lower():
             raise Refusal(70018)
         if time.time() > device.expires:
             raise Refusal(70019)
@@ -377,9 +386,15 @@ class Sts:
             raise Refusal(70016, error="slow_down")
         if device.state == "pending":
             raise Refusal(70016)
-        self._check_user(device.user)
+        # Only a sign-in that is done shows that public flows are off.
+        app = self._client(form, request, tenant, must_prove=False)
+        if app.consent == "admin":
+            raise Refusal(90094)
+        stepped_up = _answers_challenge(form)
+        self._check_user(device.user, stepped_up)
         del self.devices[device.device_code]
-        return self._user_token(device.user, app, device.scope, faults)
+        return self._user_token(device.user, app, device.scope, faults,
+                                stepped_up=stepped_up)
 
     def decide(self, user_code: str, user: str | None) -> bool:
         """Approve (as user) or decline (None) a pending sign-in."""
@@ -417,55 +432,95 @@ class Sts:
 
     def _authorize(self, request: HttpRequest, tenant: str,
                    faults: list[Fault]) -> Response:
-        """Sign in by browser: at once when auto_approve is set, else by a
-        page whose form names the user."""
+        """Sign in by browser: who, whether they consent, and back to the
+        redirect address. `user` with `accept` or `decline` in the query, or
+        auto_approve and auto_decline, answer for the person."""
         query = {**request.query, **_form(request)}
         try:
             _raise_faults(faults)
-            self._check_authorize(query, tenant)
+            app = self._check_authorize(query, tenant)
         except Refusal as refusal:
             error = self._error(refusal, query, tenant).json
-            return Response(200, html=_page("Sorry, but we're having trouble "
-                            "signing you in.",
-                            html.escape(error["error_description"])))
-        if "decline" in query:
-            return _redirect(query, error="access_denied", error_description=
-                             "AADSTS65004: User declined to consent to access "
-                             "the app.", state=query.get("state", ""))
+            return _html("Sorry, but we're having trouble signing you in.",
+                         html.escape(error["error_description"]))
+        if "decline" in query or self.auto_decline:
+            return _denied(query, "AADSTS65004: User declined to consent to "
+                           "access the app.")
         user = query.get("user") or self.auto_approve
-        if not user:
-            return Response(html=_page("Pick an account", self._account_form(
-                query)))
+        if not user or self.directory.mailbox(user) is None:
+            return _html("Sign in", self._user_form(query, user))
+        return self._consent(app, user, query, tenant)
+
+    def _consent(self, app: App, user: str, query: dict[str, str],
+                 tenant: str) -> Response:
+        if app.consent == "admin":
+            text = _filled(ERRORS[90094].text, {"tenant": tenant})
+            back = _denied(query, f"AADSTS90094: {text}").headers["Location"]
+            return _html("Need admin approval", f"<p>{html.escape(text)}</p>"
+                         f"<p><a href='{html.escape(back, quote=True)}'>Return "
+                         "to the application without granting consent</a></p>")
+        if app.consent == "user" and user.lower() not in app.consented:
+            if "accept" not in query and not self.auto_approve:
+                return _html("Permissions requested",
+                             self._consent_form(app, query))
+            app.consented.add(user.lower())
         return self._return_code(query, user)
 
-    def _check_authorize(self, query: dict[str, str], tenant: str) -> None:
+    def _check_authorize(self, query: dict[str, str], tenant: str) -> App:
+        """Nothing wrong with a request leaves this site: a redirect address
+        is believed only once it is known."""
         if not self.directory.knows_tenant(tenant):
             raise Refusal(90002)
-        if self.directory.app(_required(query, "client_id")) is None:
+        app = self.directory.app(_required(query, "client_id"))
+        if app is None:
             raise Refusal(700016)
-        redirect = urlsplit(_required(query, "redirect_uri"))
-        if redirect.scheme != "http" or redirect.hostname != "localhost":
-            raise Refusal(50011)
+        if app.disabled:
+            raise Refusal(7000112)
+        _check_redirect(app, _required(query, "redirect_uri"))
         if query.get("response_type") != "code":
             raise Refusal(900144, parameter="response_type")
+        if query.get("response_mode", "query") != "query" or \
+                query.get("prompt", "login") not in PROMPTS:
+            raise Refusal(9002313)
+        if "client_secret" in query or "code_verifier" in query:
+            raise Refusal(9002313)
         if query.get("code_challenge_method") != "S256" or \
                 not re.fullmatch(r"[\w-]{43}", query.get("code_challenge", "")):
             raise Refusal(9002313)
+        if "claims" in query and not _is_json_object(query["claims"]):
+            raise Refusal(9002313)
         _resource(_required(query, "scope"))
+        return app
 
-    def _account_form(self, query: dict[str, str]) -> str:
-        hidden = "".join(f"<input type='hidden' name='{html.escape(k)}' "
-                         f"value='{html.escape(v, quote=True)}'>"
-                         for k, v in query.items())
-        return (f"<form>{hidden}<p>{self._user_choice()}</p><p><button>Sign in"
-                "</button> <button name='decline' value='1'>Cancel</button></p>"
-                "</form>")
+    @staticmethod
+    def _user_form(query: dict[str, str], unknown: str | None) -> str:
+        hint = html.escape(query.get("login_hint", ""), quote=True)
+        wrong = ("<p>This username may be incorrect. Make sure that you typed "
+                 "it correctly.</p>" if unknown else "")
+        return (f"{wrong}<form method='post'>{_hidden(query)}"
+                "<p><input name='user' type='email' required autofocus "
+                f"placeholder='Email' value='{hint}'></p>"
+                "<p><button id='next'>Next</button> "
+                "<button id='back' name='decline' value='1' formnovalidate>"
+                "Cancel</button></p></form>")
+
+    @staticmethod
+    def _consent_form(app: App, query: dict[str, str]) -> str:
+        scopes = "".join(f"<li>{html.escape(s)}</li>"
+                         for s in query["scope"].split())
+        return (f"<p>{html.escape(app.name)} would like to:</p>"
+                f"<ul>{scopes}</ul><form method='post'>{_hidden(query)}"
+                "<p><button id='accept' name='accept' value='1'>Accept</button>"
+                " <button id='cancel' name='decline' value='1'>Cancel</button>"
+                "</p></form>")
 
     def _return_code(self, query: dict[str, str], user: str) -> Response:
-        code = "1.AXEA" + secrets.token_urlsafe(300)
+        code = ("M.C559_BAY.2.U." if self.consumer else "1.AXEA") \
+            + secrets.token_urlsafe(300)
         self.codes[code] = Code(user, query["client_id"], query["scope"],
                                 query["redirect_uri"], query["code_challenge"],
-                                time.time() + 600)
+                                time.time() + self.options.code_lifetime,
+                                stepped_up=_answers_challenge(query))
         return _redirect(query, code=code, state=query.get("state", ""),
                          session_state=str(uuid.uuid4()))
 
@@ -487,9 +542,9 @@ class Sts:
                 wanted != code.challenge:
             raise Refusal(50148)
         code.used = True
-        self._check_user(code.user)
+        self._check_user(code.user, code.stepped_up)
         return self._user_token(code.user, app, form.get("scope") or code.scope,
-                                faults)
+                                faults, stepped_up=code.stepped_up)
 
     # -- discovery
 
@@ -516,6 +571,38 @@ def _form(request: HttpRequest) -> dict[str, str]:
         return {}
     return dict(parse_qsl(request.body.decode("utf-8", "replace"),
                           keep_blank_values=True))
+
+
+def _check_redirect(app: App, given: str) -> None:
+    """Registered word for word; only http://localhost leaves the port open,
+    which is how Entra takes RFC 8252 section 7.3."""
+    if not app.redirects:
+        raise Refusal(500113)
+    parts = urlsplit(given)
+    try:
+        loopback = (parts.scheme, parts.hostname, parts.username) == \
+            ("http", "localhost", None) and (parts.port or 80) > 0
+    except ValueError:
+        loopback = False
+    if loopback:
+        given = f"http://localhost{parts.path.rstrip('/')}" + \
+            (f"?{parts.query}" if parts.query else "")
+    if given not in app.redirects:
+        raise Refusal(50011)
+
+
+def _is_json_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
+
+
+def _answers_challenge(fields: dict[str, str]) -> bool:
+    """Did the claims of the last refusal come back?"""
+    wanted = json.loads(ERRORS[50076].claims)
+    given = fields.get("claims", "")
+    return _is_json_object(given) and json.loads(given) == wanted
 
 
 def _raise_faults(faults: list[Fault]) -> None:
@@ -586,6 +673,12 @@ def _filled(text: str, fields: dict[str, str]) -> str:
     return re.sub(r"\{(\w+)\}", lambda m: fields.get(m[1], m[0]), text)
 
 
+def _denied(query: dict[str, str], description: str) -> Response:
+    return _redirect(query, error="access_denied",
+                     error_description=description,
+                     state=query.get("state", ""))
+
+
 def _redirect(query: dict[str, str], **answer: str) -> Response:
     joint = "&" if "?" in query["redirect_uri"] else "?"
     where = query["redirect_uri"] + joint + urlencode(answer)
@@ -597,6 +690,16 @@ _STYLE = ("body{font:16px system-ui,sans-serif;background:#f2f2f2}"
           "background:#fff;box-shadow:0 2px 6px #0003}"
           "input,select{width:100%;padding:.5em;font:inherit}"
           "button{padding:.5em 1.5em;font:inherit}")
+
+
+def _hidden(query: dict[str, str]) -> str:
+    return "".join(f"<input type='hidden' name='{html.escape(k, quote=True)}' "
+                   f"value='{html.escape(v, quote=True)}'>"
+                   for k, v in query.items())
+
+
+def _html(title: str, body: str) -> Response:
+    return Response(html=_page(title, body))
 
 
 def _page(title: str, body: str) -> str:

@@ -2,7 +2,9 @@ import base64
 import dataclasses
 import functools
 import hashlib
+import html
 import json
+import re
 import time
 import urllib.parse
 
@@ -400,9 +402,23 @@ def test_device_code_can_approve_itself(m):
     assert poll(m, start_device(m).json["device_code"]).status == 200
 
 
-def test_device_code_needs_a_public_client(m, app):
-    assert start_device(m, client_id="app-1").codes == [7000218]
+def test_device_code_shows_at_its_end_that_public_flows_are_off(start):
+    m = start(device_interval=0)
+    m.add_app("app-1", "s/cr+t")
+    device = start_device(m, client_id="app-1").json
+    code = device["device_code"]
+    assert poll(m, code, client_id="app-1").codes == [70016]
+    m.approve(device["user_code"])
+    assert poll(m, code, client_id="app-1").codes == [7000218]
     assert start_device(m, scope="").codes == [900144]
+
+
+def test_device_code_needs_consent_of_an_administrator(start):
+    m = start(device_interval=0)
+    m.add_app("app-1", public=True, consent="admin")
+    m.auto_approve = "alerts@contoso.com"
+    code = start_device(m, client_id="app-1").json["device_code"]
+    assert poll(m, code, client_id="app-1").codes == [90094]
 
 
 def test_device_page_approves(start):
@@ -439,22 +455,149 @@ def redeem(m, code, **changes):
                        "redirect_uri": "http://localhost:1234", **changes})
 
 
+def answer_of(response):
+    """Where the browser is sent, and with what."""
+    where = urllib.parse.urlsplit(response.headers["Location"])
+    return f"{where.scheme}://{where.netloc}{where.path}", \
+        dict(urllib.parse.parse_qsl(where.query))
+
+
+def code_of(m, **changes):
+    m.auto_approve = "alerts@contoso.com"
+    return answer_of(authorize(m, **changes))[1]["code"]
+
+
 def test_code_with_pkce(m):
     m.auto_approve = "alerts@contoso.com"
-    where = authorize(m).headers["Location"]
-    answer = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(where).query))
-    assert where.startswith("http://localhost:1234?") and \
-        answer["state"] == "s1"
+    where, answer = answer_of(authorize(m))
+    assert where == "http://localhost:1234" and answer["state"] == "s1"
     assert redeem(m, answer["code"], code_verifier="w" * 50).codes == [50148]
     assert redeem(m, answer["code"]).json["refresh_token"]
     assert redeem(m, answer["code"]).codes == [54005]
 
 
+def test_code_expires(start):
+    m = start(code_lifetime=-1)
+    assert redeem(m, code_of(m)).codes == [70008]
+
+
+@pytest.mark.parametrize("changes, codes", [
+    ({"client_secret": "x"}, [700025]), ({"code": "1.AXEAother"}, [70000]),
+    ({"redirect_uri": "http://localhost:1235"}, [50011]),
+    ({"code_verifier": ""}, [900144]), ({"redirect_uri": ""}, [900144])])
+def test_redemption_is_strict(m, changes, codes):
+    assert redeem(m, **{"code": code_of(m), **changes}).codes == codes
+
+
+def test_confidential_client_needs_its_secret_to_redeem(m, app):
+    code = code_of(m, client_id="app-1")
+    assert redeem(m, code, client_id="app-1").codes == [7000218]
+    assert redeem(m, code, client_id="app-1",
+                  client_secret="s/cr+t").status == 200
+
+
 def test_browser_is_asked_whom_to_sign_in(m):
-    assert b"Pick an account" in authorize(m).raw
-    declined = authorize(m, decline="1").headers["Location"]
-    assert "error=access_denied" in declined
-    assert b"AADSTS50011" in authorize(m, redirect_uri="http://evil/").raw
+    page = authorize(m, login_hint="alerts@contoso.com")
+    assert b"<h1>Sign in</h1>" in page.raw
+    assert b"value='alerts@contoso.com'" in page.raw
+    assert b"may be incorrect" in authorize(m, user="no@contoso.com").raw
+    assert "code" in answer_of(authorize(m, user="alerts@contoso.com"))[1]
+
+
+def test_form_of_the_page_leads_back(m):
+    query = urllib.parse.urlencode({
+        "client_id": m.client_id, "response_type": "code", "scope": SCOPE,
+        "redirect_uri": "http://localhost:1", "state": "a&b'",
+        "code_challenge": CHALLENGE, "code_challenge_method": "S256"})
+    page = fetch(m, f"/{m.tenant}/oauth2/v2.0/authorize?{query}").raw.decode()
+    fields = {html.unescape(k): html.unescape(v) for k, v in re.findall(
+        "type='hidden' name='([^']*)' value='([^']*)'", page)}
+    answer = fetch(m, f"/{m.tenant}/oauth2/v2.0/authorize", {
+        **fields, "user": "alerts@contoso.com"})
+    assert answer_of(answer)[1]["state"] == "a&b'"
+
+
+def test_declined_sign_in_goes_back_with_an_error(m):
+    _, answer = answer_of(authorize(m, decline="1"))
+    assert answer["error"] == "access_denied" and answer["state"] == "s1"
+    assert "AADSTS65004" in answer["error_description"]
+    m.auto_decline = True
+    assert answer_of(authorize(m))[1]["error"] == "access_denied"
+
+
+def test_consent_is_asked_once(m):
+    m.add_app("app-1", public=True, consent="user")
+    bob = {"client_id": "app-1", "user": "alerts@contoso.com"}
+    page = authorize(m, **bob).raw
+    assert b"Permissions requested" in page and b"SMTP.Send" in page
+    assert "code" in answer_of(authorize(m, accept="1", **bob))[1]
+    assert "code" in answer_of(authorize(m, **bob))[1]
+
+
+def test_administrator_may_have_to_consent(m):
+    m.add_app("app-1", public=True, consent="admin")
+    page = authorize(m, client_id="app-1", user="alerts@contoso.com").raw
+    assert b"Need admin approval" in page
+    back = html.unescape(re.search("href='([^']*)'", page.decode())[1])
+    assert back.startswith("http://localhost:1234?error=access_denied")
+    assert "AADSTS90094" in back and "state=s1" in back
+
+
+@pytest.mark.parametrize("redirect", [
+    "http://localhost", "http://localhost/", "http://localhost:65535",
+    "https://login.microsoftonline.com/common/oauth2/nativeclient"])
+def test_registered_redirect_addresses(m, redirect):
+    m.auto_approve = "alerts@contoso.com"
+    where, answer = answer_of(authorize(m, redirect_uri=redirect))
+    assert where == redirect
+    assert redeem(m, answer["code"], redirect_uri=redirect).status == 200
+
+
+@pytest.mark.parametrize("changes, code", [
+    ({"redirect_uri": "http://evil.example/"}, 50011),
+    ({"redirect_uri": "http://127.0.0.1:1234"}, 50011),
+    ({"redirect_uri": "https://localhost:1234"}, 50011),
+    ({"redirect_uri": "http://localhost:1234/callback"}, 50011),
+    ({"redirect_uri": "http://x@localhost:1234"}, 50011),
+    ({"redirect_uri": "http://localhost:99999"}, 50011),
+    ({"redirect_uri": ""}, 900144), ({"client_id": "0"}, 700016),
+    ({"response_type": "token"}, 900144), ({"prompt": "never"}, 9002313),
+    ({"response_mode": "form_post"}, 9002313), ({"claims": "no"}, 9002313),
+    ({"code_challenge_method": "plain"}, 9002313),
+    ({"code_challenge": "short"}, 9002313), ({"client_secret": "x"}, 9002313),
+    ({"scope": "https://other.example/x"}, 500011)])
+def test_wrong_request_is_told_here_and_redirects_nowhere(m, changes, code):
+    m.auto_approve = "alerts@contoso.com"
+    answer = authorize(m, **changes)
+    assert answer.status == 200 and "Location" not in answer.headers
+    assert f"AADSTS{code}:".encode() in answer.raw
+
+
+def test_application_without_redirect_address(m):
+    m.add_app("app-1", public=True, redirects=[])
+    assert b"AADSTS500113" in authorize(m, client_id="app-1").raw
+
+
+def test_claims_challenge_is_answered_by_a_sign_in_with_it(m):
+    old = m.issue_refresh_token()
+    m.mailbox().step_up = True
+    refused = refresh(m, old)
+    assert refused.codes == [50076]
+    assert refused.json["error"] == "interaction_required"
+    assert redeem(m, code_of(m)).codes == [50076]
+    answer = redeem(m, code_of(m, claims=refused.json["claims"])).json
+    assert refresh(m, answer["refresh_token"]).status == 200
+    assert refresh(m, old).codes == [50076]
+
+
+def test_device_code_takes_claims_at_the_token_endpoint(start):
+    m = start(device_interval=0)
+    m.mailbox().step_up = True
+    m.auto_approve = "alerts@contoso.com"
+    code = start_device(m).json["device_code"]
+    refused = poll(m, code)
+    assert refused.codes == [50076]
+    assert poll(m, code, claims=refused.json["claims"]).status == 200
 
 
 def test_discovery(m):
