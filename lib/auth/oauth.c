@@ -116,7 +116,7 @@ foreign_answer(const struct exchange *x, const struct http_response *response,
 }
 
 static int
-judge_failure(const struct oauth *oauth, struct exchange *x,
+judge_failure(struct oauth *oauth, struct exchange *x,
     const struct http_response *response, struct error *err)
 {
 	unsigned wait = response->retry_after;
@@ -125,6 +125,9 @@ judge_failure(const struct oauth *oauth, struct exchange *x,
 		response->body.len, x->sent, x->host, err) == -1)
 		return foreign_answer(x, response, err);
 	log_refusal(oauth, x, response->status);
+	if (*x->failure.claims != '\0')
+		strlcpy(
+		    oauth->claims, x->failure.claims, sizeof(oauth->claims));
 	if (wait > OAUTH_RETRY_AFTER_MAX)
 		wait = OAUTH_RETRY_AFTER_MAX;
 	return oauth_error_judge(&x->failure, response->status, wait,
@@ -356,6 +359,35 @@ oauth_assertion(struct oauth *oauth, const char *assertion, double deadline,
 	return end_application(oauth, &x, deadline, token, err);
 }
 
+static void
+add_claims(struct exchange *x, const struct oauth *oauth)
+{
+	if (*oauth->claims != '\0')
+		http_form_add(&x->form, "claims", oauth->claims);
+}
+
+int
+oauth_code(struct oauth *oauth, const char *code, const char *verifier,
+    const char *redirect_uri, double deadline, struct oauth_token *token,
+    struct error *err)
+{
+	struct exchange x;
+	int result;
+
+	exchange_init(&x, oauth->account, "token");
+	http_form_add(&x.form, "grant_type", "authorization_code");
+	http_form_add(&x.form, "code", code);
+	http_form_add(&x.form, "code_verifier", verifier);
+	http_form_add(&x.form, "redirect_uri", redirect_uri);
+	http_form_add(&x.form, "scope", oauth->account->scope);
+	add_claims(&x, oauth);
+	x.sent = code;
+	x.token = token;
+	result = try_on(oauth, &x, deadline, err);
+	exchange_release(&x);
+	return result;
+}
+
 int
 oauth_device_start(struct oauth *oauth, double deadline,
     struct oauth_device *device, struct error *err)
@@ -381,6 +413,7 @@ oauth_device_poll(struct oauth *oauth, const char *device_code, double deadline,
 	exchange_init(&x, oauth->account, "token");
 	http_form_add(&x.form, "grant_type", GRANT_DEVICE);
 	http_form_add(&x.form, "device_code", device_code);
+	add_claims(&x, oauth);
 	x.sent = device_code;
 	x.token = token;
 	result = try_once(oauth, &x, deadline, err);

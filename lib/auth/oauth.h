@@ -30,6 +30,9 @@ struct http;
 struct oauth {
 	struct http *http;
 	const struct account *account;
+	/* A claims challenge, "" for none: a refusal leaves what it demands of
+	 * the next sign-in, and a sign-in passes it on. */
+	char claims[OAUTH_CLAIMS_SIZE];
 };
 
 enum oauth_poll {
@@ -50,6 +53,13 @@ int	oauth_certificate(struct oauth *, const struct certificate *,
 	    double deadline, struct oauth_token *, struct error *);
 int	oauth_assertion(struct oauth *, const char *assertion,
 	    double deadline, struct oauth_token *, struct error *);
+
+/* Grant authorization_code with PKCE (section 4.1.3, RFC 7636): what a browser
+ * came back with, and the other half of what it set out with. A code is good
+ * for one try and some minutes. */
+int	oauth_code(struct oauth *, const char *code, const char *verifier,
+	    const char *redirect_uri, double deadline, struct oauth_token *,
+	    struct error *);
 
 /* Device sign-in (RFC 8628): begin; then one poll at a time, the caller
  * waiting 'interval' seconds between them. oauth_device_poll() says in 'state'

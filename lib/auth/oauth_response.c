@@ -572,6 +572,23 @@ copy_description(const struct answer *a, const char *name, const char *sent,
 		oauth_redact(out, size, text, sent);
 }
 
+/* Cut, it would be no JSON: too long counts as missing. */
+static void
+copy_claims(const struct answer *a, char *out, size_t size)
+{
+	const char *text =
+	    json_string_value(json_object_get(a->root, "claims"));
+	json_t *claims;
+
+	*out = '\0';
+	if (text == NULL || strlen(text) >= size ||
+	    !is_printable(text, strlen(text)) ||
+	    (claims = load(text, strlen(text))) == NULL)
+		return;
+	strlcpy(out, text, size);
+	json_decref(claims);
+}
+
 static void
 read_codes(const struct answer *a, struct oauth_failure *failure)
 {
@@ -611,6 +628,7 @@ oauth_response_failure(struct oauth_failure *out, const char *body, size_t len,
 	    &a, "trace_id", sent, failure.trace_id, sizeof(failure.trace_id));
 	copy_words(&a, "correlation_id", sent, failure.correlation_id,
 	    sizeof(failure.correlation_id));
+	copy_claims(&a, failure.claims, sizeof(failure.claims));
 	read_codes(&a, &failure);
 	*out = failure;
 	result = 0;

@@ -34,6 +34,7 @@ struct error;
 #define OAUTH_CODES_MAX		8u		/* of error_codes */
 #define OAUTH_DESCRIPTION_SIZE	512u
 #define OAUTH_WORD_SIZE		80u
+#define OAUTH_CLAIMS_SIZE	2048u
 
 /* RFC 6749 section 5.1. All buffers are wiped on release. */
 struct oauth_token {
@@ -65,6 +66,8 @@ struct oauth_failure {
 	char description[OAUTH_DESCRIPTION_SIZE]; /* first line, redacted */
 	char trace_id[OAUTH_WORD_SIZE];
 	char correlation_id[OAUTH_WORD_SIZE];
+	/* What the next sign-in has to pass on: a JSON object as text. */
+	char claims[OAUTH_CLAIMS_SIZE];
 };
 
 /* What a token says about itself (MICROSOFT.md 4.11), for advice alone:

@@ -274,6 +274,8 @@ ask(struct renewal *r, const struct grant *grant, const char *credential,
 	result = grant->ask(r, credential, answer, &why);
 	http_free(r->oauth.http);
 	if (result == -1) {
+		if (*r->oauth.claims != '\0')
+			store_claims_write(r->config, account, r->oauth.claims);
 		store_failure_write(
 		    r->config, account, hash, milliseconds(), &why);
 		*err = why;
@@ -418,6 +420,7 @@ renew_keep(const struct config *config, const struct account *account,
 	if (store_write(&sign_in, config, account, err) == 0 &&
 	    token_store(&token, config, account, err) == 0) {
 		store_failure_clear(config, account);
+		store_claims_write(config, account, "");
 		warn_of_rights(account, answer);
 		result = 0;
 	}
@@ -440,6 +443,7 @@ renew_forget(const struct config *config, const struct account *account,
 	if (token_forget(config, account, result == -1 ? NULL : err) == -1)
 		result = -1;
 	store_failure_clear(config, account);
+	store_claims_write(config, account, "");
 	close(lock);
 	return result;
 }

@@ -14,6 +14,7 @@
 #define FOLDER "secrets"
 #define SIGN_IN_TYPE "sign-in"
 #define FAILURE_TYPE "token-failure"
+#define CLAIMS_TYPE "claims-challenge"
 #define FILE_SIZE_MAX (64u * 1024)
 #define TIME_MAX 9999999999LL
 
@@ -338,5 +339,47 @@ store_failure_clear(const struct config *config, const struct account *account)
 
 	token_sweep(path);
 	(void)unlink(path);
+	free(path);
+}
+
+void
+store_claims_read(const struct config *config, const struct account *account,
+    char *out, size_t size)
+{
+	char *path = token_path_beside(config, FOLDER, account, "claims");
+	const char *stored;
+	struct record r;
+	struct buf text;
+
+	*out = '\0';
+	record_init(&r);
+	buf_init(&text, FILE_SIZE_MAX);
+	if (file_read_secret(path, false, &text, NULL) == 0 &&
+	    record_parse(&r, CLAIMS_TYPE, text.data, text.len, NULL) == 0 &&
+	    (stored = record_get(&r, "claims")) != NULL &&
+	    strlcpy(out, stored, size) >= size)
+		*out = '\0';
+	record_release(&r);
+	buf_release(&text);
+	free(path);
+}
+
+void
+store_claims_write(const struct config *config, const struct account *account,
+    const char *claims)
+{
+	char *path = token_path_beside(config, FOLDER, account, "claims");
+	struct buf text;
+
+	buf_init(&text, FILE_SIZE_MAX);
+	token_sweep(path);
+	if (*claims == '\0') {
+		(void)unlink(path);
+	} else {
+		record_begin(&text, CLAIMS_TYPE);
+		record_put(&text, "claims", claims);
+		(void)file_replace(path, text.data, text.len, 0600, NULL);
+	}
+	buf_release(&text);
 	free(path);
 }

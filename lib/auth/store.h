@@ -7,7 +7,8 @@
  * made for another is refused with advice to sign in again, and stays where it
  * is (the configuration may be wrong, not the sign-in).
  *
- * Beside it lies the last failure of the token endpoint, so that processes
+ * Beside it lie the claims challenge that the next sign-in has to answer, and
+ * the last failure of the token endpoint, so that processes
  * that waited for one another take one answer instead of asking again each.
  *
  *	fd = store_lock(config, account, deadline, &err);
@@ -23,6 +24,7 @@
 #define STORE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <time.h>
 
 #include "base/buf.h"
@@ -64,6 +66,14 @@ int	store_text(const struct account *, const char *path, const char *what,
 	    bool secret, struct buf *out, struct error *);
 int	store_line(const struct account *, const char *path, const char *what,
 	    bool secret, struct buf *out, struct error *);
+
+/* What the last refusal demands of the next sign-in: a claims challenge, as
+ * oauth.h has it. Best effort both ways; empty, or read where there is none,
+ * it is "". */
+void	store_claims_read(const struct config *, const struct account *,
+	    char *out, size_t size);
+void	store_claims_write(const struct config *, const struct account *,
+	    const char *claims);
 
 /* The last failure with the credential of that hash, if it still counts: it
  * came after 'since' (that process wanted the same at the same time), or the

@@ -86,13 +86,21 @@ fail:
 }
 
 void
+encode_sha256(
+    unsigned char out[ENCODE_SHA256_SIZE], const void *bytes, size_t len)
+{
+	memset(out, 0, ENCODE_SHA256_SIZE);
+	(void)EVP_Digest(bytes, len, out, NULL, EVP_sha256(), NULL);
+}
+
+void
 encode_sha256_hex(
     char out[ENCODE_SHA256_HEX_SIZE], const void *bytes, size_t len)
 {
 	static const char digits[] = "0123456789abcdef";
-	unsigned char digest[32] = { 0 };
+	unsigned char digest[ENCODE_SHA256_SIZE];
 
-	(void)EVP_Digest(bytes, len, digest, NULL, EVP_sha256(), NULL);
+	encode_sha256(digest, bytes, len);
 	for (size_t i = 0; i < sizeof(digest); i++) {
 		out[i * 2] = digits[digest[i] >> 4];
 		out[i * 2 + 1] = digits[digest[i] & 15];

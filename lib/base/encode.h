@@ -9,6 +9,7 @@
 struct buf;
 struct error;
 
+#define ENCODE_SHA256_SIZE	32	/* bytes */
 #define ENCODE_SHA256_HEX_SIZE	65	/* 64 digits and the NUL */
 
 /* Append base64 (RFC 4648 section 4) of 'len' bytes, without line breaks.
@@ -19,7 +20,9 @@ int	encode_base64url(struct buf *out, const void *bytes, size_t len);
 /* Append what 'text' stands for; either alphabet, padding optional. -1 when
  * it is not base64 or 'out' is full. */
 int	decode_base64(struct buf *out, const char *text, size_t len);
-/* The SHA-256 of the bytes in lower-case hexadecimal. */
+/* The SHA-256 of the bytes, and the same in lower-case hexadecimal. */
+void	encode_sha256(unsigned char out[ENCODE_SHA256_SIZE],
+	    const void *bytes, size_t len);
 void	encode_sha256_hex(char out[ENCODE_SHA256_HEX_SIZE],
 	    const void *bytes, size_t len);
 

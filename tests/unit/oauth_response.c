@@ -619,6 +619,54 @@ failure_of_an_identity_has_several_shapes(void **state)
 }
 
 static void
+claims_challenge_is_json_or_nothing(void **state)
+{
+	static const struct {
+		const char *given, *taken;
+	} claims[] = {
+		{ "\"{\\\"access_token\\\":{}}\"", "{\"access_token\":{}}" },
+		{ "\"{\"", "" },
+		{ "\"no json\"", "" },
+		{ "\"[1]\"", "" },
+		{ "\"{}\\n\"", "" },
+		{ "{}", "" },
+		{ "7", "" },
+	};
+	struct oauth_failure f;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(claims) / sizeof(claims[0]); i++) {
+		char body[256];
+
+		snprintf(body, sizeof(body), "{\"error\":\"e\",\"claims\":%s}",
+		    claims[i].given);
+		assert_int_equal(0, oauth_response_failure(&f, body,
+					strlen(body), NULL, "host", NULL));
+		assert_string_equal(f.claims, claims[i].taken);
+	}
+}
+
+static void
+claims_challenge_over_its_cap_counts_as_missing(void **state)
+{
+	char body[OAUTH_CLAIMS_SIZE + 100], fill[OAUTH_CLAIMS_SIZE];
+	struct oauth_failure f;
+
+	(void)state;
+	memset(fill, ' ', sizeof(fill) - 1);
+	for (size_t over = 0; over < 2; over++) {
+		fill[OAUTH_CLAIMS_SIZE - 3 - 1 + over] = '\0';
+		snprintf(body, sizeof(body),
+		    "{\"error\":\"e\",\"claims\":\"{%s }\"}", fill);
+		assert_int_equal(0, oauth_response_failure(&f, body,
+					strlen(body), NULL, "host", NULL));
+		assert_int_equal(
+		    strlen(f.claims), over ? 0 : OAUTH_CLAIMS_SIZE - 1);
+		memset(fill, ' ', sizeof(fill) - 1);
+	}
+}
+
+static void
 claims_of_a_jwt_are_read(void **state)
 {
 	static const char json[] =
@@ -673,6 +721,9 @@ main(void)
 		cmocka_unit_test(long_life_is_renewed_at_its_half),
 		cmocka_unit_test(what_is_no_answer_of_an_identity_is_refused),
 		cmocka_unit_test(failure_of_an_identity_has_several_shapes),
+		cmocka_unit_test(claims_challenge_is_json_or_nothing),
+		cmocka_unit_test(
+		    claims_challenge_over_its_cap_counts_as_missing),
 		cmocka_unit_test(claims_of_a_jwt_are_read),
 	};
 

@@ -279,6 +279,32 @@ pause_that_was_asked_for_counts_until_it_is_over(void **state)
 }
 
 static void
+claims_challenge_is_kept_until_a_login(void **state)
+{
+	struct oauth_token answer;
+	char claims[64];
+
+	(void)state;
+	store_claims_read(&config, &account, claims, sizeof(claims));
+	assert_string_equal(claims, "");
+	store_claims_write(&config, &account, "{\"a\":1}");
+	store_claims_read(&config, &account, claims, sizeof(claims));
+	assert_string_equal(claims, "{\"a\":1}");
+	store_claims_read(&config, &account, claims, 5);
+	assert_string_equal(claims, "");
+
+	oauth_token_init(&answer);
+	buf_adds(&answer.access_token, "access");
+	buf_adds(&answer.refresh_token, "1.AXnew");
+	answer.expires_in = 3600;
+	assert_int_equal(0,
+	    renew_keep(&config, &account, &answer, 5000, file_now() + 1, NULL));
+	store_claims_read(&config, &account, claims, sizeof(claims));
+	assert_string_equal(claims, "");
+	oauth_token_release(&answer);
+}
+
+static void
 login_keeps_both_tokens_and_logout_forgets_them(void **state)
 {
 	struct oauth_token answer;
@@ -322,6 +348,7 @@ main(void)
 		cmocka_unit_test(failure_counts_for_who_wanted_it_meanwhile),
 		cmocka_unit_test(
 		    pause_that_was_asked_for_counts_until_it_is_over),
+		cmocka_unit_test(claims_challenge_is_kept_until_a_login),
 		cmocka_unit_test(
 		    login_keeps_both_tokens_and_logout_forgets_them),
 	};
