@@ -30,8 +30,8 @@ static int version_run(struct outpost *, int, char **, struct error *);
 
 /* clang-format off */
 static const struct command commands[] = {
-	{ "login", "[--device] [account]",
-	  "sign in with a browser on any machine", login_run, true },
+	{ "login", "[--browser | --device | --paste] [account]",
+	  "sign in with a browser on this machine or any other", login_run, true },
 	{ "logout", "[account]",
 	  "forget the sign-in of an account", logout_run, true },
 	{ "token", "[account]",

@@ -103,7 +103,8 @@ static const struct oauth_row rows[] = {
 	{ { 53003, 530032 }, "message_only", NULL, false, PERSON,
 	  "a Conditional Access policy blocks the sign-in of '%s'",
 	  "ask the Entra administrator to look up the sign-in of '%s' in the sign-in logs and to "
-	  "allow it (the policy may block device codes, or this place); or send as an application (auth = certificate)" },
+	  "allow it; where the policy blocks device codes, sign in with 'outpost login --browser' "
+	  "or '--paste'; or send as an application (auth = certificate)" },
 
 	/* Consent. */
 	{ { 90094 }, NULL, NULL, false, PERSON,
@@ -132,7 +133,8 @@ static const struct oauth_row rows[] = {
 	  "the file that client_secret_file of '%s' names" },
 	{ { 7000218 }, NULL, NULL, false, CONFIG,
 	  "the application of '%s' wants a client secret",
-	  PORTAL "Authentication, set 'Allow public client flows' to Yes for auth = login; "
+	  PORTAL "Authentication, set 'Allow public client flows' to Yes for auth = login, and "
+	  "have http://localhost under 'Mobile and desktop applications', not under 'Web'; "
 	  "or give '%s' auth = secret or certificate" },
 	{ { 700025 }, NULL, NULL, false, CONFIG,
 	  "the application of '%s' is a public client and takes no secret",

@@ -1,8 +1,11 @@
 """What the end-to-end tests share: the programs, run as a user would."""
 import os
+import re
 import shlex
 import subprocess
+import threading
 import time
+import urllib.parse
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +19,9 @@ SLOWER = 10 if UNDER else 1
 APP = "5c1f7a3e-9d42-4d0b-8a77-0e6b1c2d3f40"
 SECRET = "Zx8~confidential.secret_value"
 ACCOUNT = "alerts@contoso.com"
+BOB = "bob@contoso.com"
+PATIENCE = 90       # seconds until a program that hangs is killed
+SIMPLE = b"To: a@example.org\nSubject: hello\n\nBody\n"
 
 # sysexits.h
 OK, USAGE, DATAERR, NOUSER, UNAVAILABLE = 0, 64, 65, 67, 69
@@ -107,10 +113,10 @@ class Outpost:
     def sendmail(self, *args, input=b"", **more):
         return self.run("sendmail", *args, input=input, **more)
 
-    def start(self, program, *args, **more):
+    def start(self, program, *args, env=None, **more):
         return subprocess.Popen([*UNDER, str(BUILD / program),
                                  *map(str, args)],
-                                env=self.environment(),
+                                env=self.environment(**(env or {})),
                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, **more)
 
@@ -160,9 +166,80 @@ def _fields(record):
             for line in record.decode().splitlines()[1:]]
 
 
+class Login:
+    """outpost login as it runs: what it has shown, and its end."""
+
+    def __init__(self, outpost, *options, env=None):
+        self.process = outpost.start(
+            "outpost", "login", *options,
+            env={"BROWSER": "/bin/false", **(env or {})})
+        self.shown = ""
+        self.watchdog = threading.Timer(PATIENCE, self.process.kill)
+        self.watchdog.start()
+
+    def read(self, pattern):
+        """Wait until it has shown that; the match."""
+        while (found := re.search(pattern, self.shown)) is None:
+            part = os.read(self.process.stdout.fileno(), 4096)
+            assert part, f"ended after {self.shown!r}"
+            self.shown += part.decode()
+        return found
+
+    @property
+    def code(self):
+        return self.read(r"enter\s+(\S+)\n")[1]
+
+    @property
+    def url(self):
+        return self.read(r"open\n\n  (https://\S+)\n(?s:.*)gives up\.\n")[1]
+
+    @property
+    def fields(self):
+        """The parameters of the address."""
+        return dict(urllib.parse.parse_qsl(
+            urllib.parse.urlsplit(self.url).query, strict_parsing=True))
+
+    @property
+    def port(self):
+        return urllib.parse.urlsplit(self.fields["redirect_uri"]).port
+
+    def paste(self, text):
+        self.process.stdin.write(text.encode() + b"\n")
+        self.process.stdin.flush()
+
+    def end(self, code):
+        out, err = self.process.communicate(timeout=60)
+        self.shown += out.decode()
+        assert self.process.returncode == code, (self.shown, err.decode())
+        return err.decode()
+
+    def stop(self):
+        self.watchdog.cancel()
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
+
+
 def _keys(keys):
     return [f"{key} = {value}" for key, value in keys.items()
             if value is not None and value != ""]
+
+
+def record(path):
+    """The fields of one of our files."""
+    return dict(line.split(": ", 1) for line in
+                path.read_text().splitlines()[1:])
+
+
+def write_sign_in(outpost, fields):
+    path = outpost.state / "secrets" / ACCOUNT
+    path.touch(mode=0o600)
+    path.write_text("outpost-sign-in 1\n" + "".join(
+        f"{key}: {value}\n" for key, value in fields.items()))
+
+
+def sign_in_of(outpost):
+    return record(outpost.state / "secrets" / ACCOUNT)
 
 
 def canonical(text):

@@ -83,7 +83,27 @@ class System:
         (self.etc / "outpost.conf").write_text(
             f"[outpost]\nqueue_dir = {self.queue}\nstate_dir = {self.state}\n"
             f"[{ACCOUNT}]\n" +
-            "".join(f"{k} = {v}\n" for k, v in keys.items()))
+            "".join(f"{k} = {v}\n" for k, v in keys.items() if v != ""))
+
+    def sign_in_by_browser(self):
+        """A program that stands in for the browser of www-data: it notes who
+        it is and what it may read, and follows where Microsoft leads it."""
+        program, seen = self.root / "browser", self.root / "seen"
+        seen.touch()
+        os.chmod(seen, 0o666)
+        program.write_text(f"""#!/usr/bin/python3
+import os, ssl, sys, urllib.request
+with open("{seen}", "w") as out:
+    print(os.getuid(), os.getgroups(), os.environ["HOME"], file=out)
+    for path in ("{self.secret}", "{self.state}/secrets/{ACCOUNT}"):
+        print(os.access(path, os.R_OK), file=out)
+    context = ssl.create_default_context(capath="{self.office.ca_dir}")
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({{}}),
+        urllib.request.HTTPSHandler(context=context))
+    print(opener.open(sys.argv[1]).read().decode(), file=out)
+""")
+        program.chmod(0o755)
+        return program, seen
 
     def run(self, user, command, input=SIMPLE, env=None):
         """Run a shell command as a user inside the namespace."""
@@ -137,6 +157,37 @@ def test_root_sends_and_submit_is_the_service_user(system, office):
     done = system.run("root", system.sendmail)
     assert done.returncode == OK, done
     assert len(office.messages) == 1
+
+
+def test_root_signs_in_and_the_browser_is_the_callers(system, office):
+    system.write(auth="login", client_id=office.client_id,
+                 client_secret_file="")
+    office.auto_approve = ACCOUNT
+    program, seen = system.sign_in_by_browser()
+    done = system.run("root", f"{LIBEXEC}/outpost login --browser",
+                      env={"BROWSER": str(program), "SUDO_UID": str(
+                          pwd.getpwnam(CALLER).pw_uid)})
+    assert done.returncode == OK, done
+    who, secret, sign_in, *page = seen.read_text().splitlines()
+    assert who == "33 [33] /var/www"
+    assert (secret, sign_in) == ("False", "False")
+    assert "<h1>Signed in</h1>" in page
+    kept = system.state / "secrets" / ACCOUNT
+    assert kept.stat().st_uid == pwd.getpwnam(OUTPOST_AUTH).pw_uid
+    assert kept.stat().st_mode & 0o777 == 0o600
+    done = system.run(CALLER, system.sendmail)
+    assert done.returncode == OK, done
+    assert office.messages[0].user == ACCOUNT
+
+
+def test_who_is_not_root_cannot_sign_in_a_system_account(system, office):
+    system.write(auth="login", client_id=office.client_id,
+                 client_secret_file="")
+    program, seen = system.sign_in_by_browser()
+    done = system.run(CALLER, f"{LIBEXEC}/outpost login --browser",
+                      env={"BROWSER": str(program)})
+    assert done.returncode == NOPERM and b"run this as root" in done.stderr
+    assert seen.read_text() == "" and office.requests == []
 
 
 def test_the_caller_cannot_read_what_the_services_own(system, office):

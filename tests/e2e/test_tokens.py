@@ -1,11 +1,9 @@
-"""Tokens: signing in and out, one refresh among many processes, and what
-becomes of wrong answers."""
+"""Tokens: one refresh among many processes, what becomes of wrong answers, and
+signing out."""
 import fcntl
 import hashlib
-import os
 import re
 import shutil
-import signal
 import subprocess
 import time
 from pathlib import Path
@@ -13,45 +11,9 @@ from pathlib import Path
 import pytest
 
 from support import (ACCOUNT, BUILD, CONFIG, NOPERM, OK, SANITIZED, TEMPFAIL,
-                     USAGE)
+                     USAGE, record, sign_in_of)
 
 SLOW = 4 if SANITIZED else 1
-
-
-@pytest.fixture
-def person(outpost, office):
-    """Outpost, configured for an account that a person signs in."""
-    return outpost.set(auth="login", client_id=office.client_id,
-                       client_secret_file=None)
-
-
-@pytest.fixture
-def signed_in(person, office):
-    """Signed in some time ago, with a token in the cache. Without the login
-    itself, whose first question for the answer must wait a second."""
-    now = int(time.time())
-    (person.state / "secrets").mkdir(mode=0o700)
-    write_sign_in(person, {
-        "authority": office.authority, "tenant": office.tenant,
-        "client_id": office.client_id, "obtained": now, "last_used": now,
-        "refresh_token": office.issue_refresh_token(ACCOUNT)})
-    result = person.run("outpost", "token")
-    assert result.code == OK, result
-    office.forget()
-    return person
-
-
-def write_sign_in(outpost, fields):
-    path = outpost.state / "secrets" / ACCOUNT
-    path.touch(mode=0o600)
-    path.write_text("outpost-sign-in 1\n" + "".join(
-        f"{key}: {value}\n" for key, value in fields.items()))
-
-
-def record(path):
-    """The fields of one of our files."""
-    return dict(line.split(": ", 1) for line in
-                path.read_text().splitlines()[1:])
 
 
 def cache(outpost, **fields):
@@ -66,10 +28,6 @@ def cache(outpost, **fields):
 def expire(outpost):
     now = int(time.time())
     cache(outpost, issued=now - 4000, expires=now - 400)
-
-
-def sign_in_of(outpost):
-    return record(outpost.state / "secrets" / ACCOUNT)
 
 
 def token(outpost, *options, seconds=20):
@@ -131,22 +89,7 @@ def test_the_password_of_a_proxy_is_not_told(outpost, proxy):
         assert "hunter2" not in result.err + log, result
 
 
-# Signing in
-
-def test_login_shows_address_and_code_and_signs_in(person, office):
-    login = person.start("outpost", "login", ACCOUNT)
-    shown = b""
-    while b"enter" not in shown or not shown.endswith(b"\n"):
-        shown += os.read(login.stdout.fileno(), 4096)
-    code = re.search(rb"enter\s+(\S+)", shown).group(1).decode()
-    assert b"https://" in shown
-    office.approve(code, ACCOUNT)
-    out, err = login.communicate(timeout=30)
-    assert login.returncode == OK
-    assert b"is signed in" in out and b"sendmail -f" in out
-    assert err == b"", "progress is for terminals"
-    assert sign_in_of(person)["client_id"] == office.client_id
-
+# Signed in
 
 def test_token_of_a_login_needs_no_further_request(person, office):
     office.auto_approve = ACCOUNT
@@ -166,73 +109,6 @@ def test_login_keeps_what_the_sign_in_of_these_tests_has(signed_in, office):
     assert list(kept) == list(written)
     for key in ("authority", "tenant", "client_id"):
         assert kept[key] == written[key]
-
-
-def test_declined_login_ends_with_a_hint_and_keeps_nothing(person, office):
-    login = person.start("outpost", "login")
-    shown = b""
-    while b"enter" not in shown or not shown.endswith(b"\n"):
-        shown += os.read(login.stdout.fileno(), 4096)
-    office.decline(re.search(rb"enter\s+(\S+)", shown).group(1).decode())
-    _, err = login.communicate(timeout=30)
-    assert login.returncode == NOPERM
-    assert b"declined" in err and b"hint:" in err
-    assert not (person.state / "secrets" / ACCOUNT).exists()
-
-
-def test_interrupted_login_leaves_nothing_behind(person):
-    login = person.start("outpost", "login")
-    shown = b""
-    while b"enter" not in shown:
-        shown += os.read(login.stdout.fileno(), 4096)
-    login.send_signal(signal.SIGINT)
-    login.communicate(timeout=30)
-    assert login.returncode != 0
-    assert not list(person.state.glob("**/*"))
-
-
-def test_expired_code_says_so(person, office):
-    office.sts_options.device_expires = 2
-    result = person.run("outpost", "login")
-    assert result.code == NOPERM
-    assert "expired" in result.err and "outpost login" in result.err
-
-
-def test_slow_down_is_obeyed(person, office):
-    office.auto_approve = ACCOUNT
-    office.fault("at token error slow_down")
-    start = time.monotonic()
-    result = person.run("outpost", "login")
-    assert result.code == OK, result
-    assert time.monotonic() - start >= 6
-
-
-def test_fault_of_the_network_does_not_end_a_login(person, office):
-    office.auto_approve = ACCOUNT
-    office.fault("at token status 503 html")
-    assert person.run("outpost", "login").code == OK
-
-
-def test_login_with_another_user_is_noted(person, office):
-    office.add_mailbox("bob@contoso.com")
-    office.auto_approve = "bob@contoso.com"
-    result = person.run("outpost", "login")
-    assert result.code == OK
-    assert "bob@contoso.com" in result.err and ACCOUNT in result.err
-
-
-def test_login_without_refresh_token_is_refused(person, office):
-    office.auto_approve = ACCOUNT
-    office.fault("at token no-refresh-token always")
-    result = person.run("outpost", "login")
-    assert result.code == CONFIG
-    assert "offline_access" in result.err
-    assert not (person.state / "secrets" / ACCOUNT).exists()
-
-
-def test_application_needs_no_login(outpost):
-    result = outpost.run("outpost", "login")
-    assert result.code == CONFIG and "needs no sign-in" in result.err
 
 
 def test_logout_removes_both_tokens(signed_in):
@@ -566,7 +442,7 @@ def test_help_and_version(outpost):
         assert result.code == OK and "outpost token" in result.out
         assert "outpost login" not in result.out
     assert outpost.run("outpost", "token", "a", "b").code == USAGE
-    assert outpost.run("outpost", "login", "--browser").code == USAGE
+    assert outpost.run("outpost", "login", "--nothing").code == USAGE
 
 
 def test_unknown_account_names_those_there_are(outpost):
@@ -595,12 +471,3 @@ def test_output_that_cannot_be_written_is_an_error(outpost, command):
             stderr=subprocess.PIPE, env=outpost.environment(), check=False)
     assert done.returncode == 74
     assert b"cannot write the output" in done.stderr
-
-
-def test_code_that_nobody_sees_is_not_waited_for(person, office):
-    with open("/dev/full", "wb") as full:
-        done = subprocess.run(
-            [str(BUILD / "outpost"), "login"], stdout=full,
-            stderr=subprocess.PIPE, env=person.environment(), check=False)
-    assert done.returncode == 74
-    assert office.token_requests == []

@@ -244,11 +244,15 @@ class Refusal(Exception):
         self.codes, self.error, self.fields = codes, error, fields
 
 
+# Names of the standard under which Microsoft's numbers may come.
+RFC_8628 = {"slow_down": 70016, "access_denied": 70017}
+
+
 def find(word: str) -> tuple[list[int], str | None] | None:
     """Codes and error name of ``AADSTS70043``, ``AADSTS70002,70008``, or an
     OAuth name such as ``slow_down``; None for a word that is none of these."""
-    if word == "slow_down":         # RFC 8628; Microsoft has no code for it
-        return [70016], word
+    if word in RFC_8628:
+        return [RFC_8628[word]], word
     for code, row in ERRORS.items():
         if row.error == word:
             return [code], None

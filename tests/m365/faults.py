@@ -52,7 +52,7 @@ import re
 import threading
 from dataclasses import dataclass
 
-from .aadsts import ERRORS, find
+from .aadsts import ERRORS, RFC_8628, find
 from .replies import ROWS
 
 SMTP_STAGES = ("connect", "banner", "EHLO", "EHLO2", "STARTTLS", "TLS",
@@ -217,7 +217,7 @@ def _check(name: str, argument: str | None, stage: str, line: str) -> None:
     if name == "row" and int(argument) not in ROWS:
         raise ScenarioError(f"'{line}': no row {argument} (1 to {len(ROWS)})")
     if name == "error" and find(argument) is None:
-        names = tuple(f"AADSTS{code}" for code in ERRORS) + ("slow_down",)
+        names = tuple(f"AADSTS{code}" for code in ERRORS) + tuple(RFC_8628)
         _known(argument, names, "error", line)
 
 

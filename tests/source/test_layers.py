@@ -77,6 +77,7 @@ TESTED_BY = {
     "capabilities": "reply", "header_format": "header", "utf8": "content",
     "xtext": "envelope", "address_parse": "address", "oauth_error": "oauth",
     "session_login": "session", "session_transaction": "session",
+    "listener": "e2e/test_login.py",
     "renew": "e2e/test_tokens.py", "submit": "e2e/test_smtp.py",
     "deliver": "e2e/test_queueing.py", "settle": "e2e/test_queueing.py",
     "runner": "e2e/test_runner.py", "notify": "e2e/test_runner.py",

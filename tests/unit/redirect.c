@@ -13,6 +13,7 @@
 
 #define HOST "localhost:1234"
 #define STATE "0123456789abcdefABCDEF-_0123456789abcdefABCDE"
+#define OTHER_STATE "0123456789abcdefABCDEF-_0123456789abcdefABCDF"
 #define END " HTTP/1.1\r\nHost: " HOST "\r\n\r\n"
 #define BOX "alerts@contoso.com"
 
@@ -84,6 +85,7 @@ static const struct {
 	{ REDIRECT_STRANGER, "GET /?code=x&state=" END },
 	{ REDIRECT_STRANGER, "GET /?code=x&state=" STATE "x" END },
 	{ REDIRECT_STRANGER, "GET /?code=x&state=x" STATE END },
+	{ REDIRECT_STRANGER, "GET /?code=x&state=" OTHER_STATE END },
 	{ REDIRECT_STRANGER, "GET /?error=x&state=no" END },
 	{ REDIRECT_NO_PAGE, "GET /favicon.ico" END },
 	{ REDIRECT_NO_PAGE, "GET //?code=x&state=" STATE END },
@@ -236,7 +238,7 @@ wrong_paste_is_told(void **state)
 		{ "http://localhost/?state=" STATE, "no code" },
 		{ "http://localhost/?code=x", "another sign-in" },
 		{ "http://localhost/?code=x&state=", "another sign-in" },
-		{ "code=x&state=no", "another sign-in" },
+		{ "code=x&state=" OTHER_STATE, "another sign-in" },
 		{ "http://localhost/?code=a%20b&state=" STATE, "malformed" },
 		{ "http://localhost/?code=x&code=y&state=" STATE, "malformed" },
 		{ "http://localhost/?code=%&state=" STATE, "malformed" },
