@@ -23,6 +23,7 @@ struct command {
 	const char *summary;
 	int (*run)(struct outpost *, int, char **, struct error *);
 	bool needs_config;
+	const char *details; /* or NULL */
 };
 
 static int help_run(struct outpost *, int, char **, struct error *);
@@ -31,15 +32,19 @@ static int version_run(struct outpost *, int, char **, struct error *);
 /* clang-format off */
 static const struct command commands[] = {
 	{ "login", "[--browser | --device | --paste] [account]",
-	  "sign in with a browser on this machine or any other", login_run, true },
+	  "sign in with a browser on this machine or any other", login_run, true,
+	  NULL },
 	{ "logout", "[account]",
-	  "forget the sign-in of an account", logout_run, true },
+	  "forget the sign-in of an account", logout_run, true, NULL },
 	{ "token", "[account]",
-	  "print a valid access token", token_run, true },
+	  "print a valid access token", token_run, true, NULL },
+	{ "explain", "[--json] text",
+	  "what a server's reply or an error means, and what to do",
+	  explain_run, false, explain_help },
 	{ "help", "[command]",
-	  "show this, or one command", help_run, false },
+	  "show this, or one command", help_run, false, NULL },
 	{ "version", "",
-	  "show the version", version_run, false },
+	  "show the version", version_run, false, NULL },
 };
 /* clang-format on */
 
@@ -51,6 +56,14 @@ print_command(const struct command *command)
 	printf("  outpost %s%s%s\n        %s\n", command->name,
 	    *command->arguments == '\0' ? "" : " ", command->arguments,
 	    command->summary);
+}
+
+static void
+print_usage(const struct command *command)
+{
+	print_command(command);
+	if (command->details != NULL)
+		printf("\n%s", command->details);
 }
 
 static const struct command *
@@ -83,7 +96,7 @@ help_run(struct outpost *o, int argc, char **argv, struct error *err)
 	if (name != NULL) {
 		if ((command = find_command(name, err)) == NULL)
 			return -1;
-		print_command(command);
+		print_usage(command);
 		return 0;
 	}
 	printf("usage: outpost [-C file] command [argument ...]\n\n");
@@ -276,7 +289,7 @@ run(struct outpost *o, int argc, char **argv, struct error *err)
 		return -1;
 	if (argc > first + 1 && command->run != help_run &&
 	    strcmp(command_name(argv[first + 1]), "help") == 0) {
-		print_command(command);
+		print_usage(command);
 		return 0;
 	}
 	if (command->needs_config && load_config(o, err) == -1)
@@ -312,14 +325,14 @@ main(int argc, char **argv)
 {
 	struct outpost o = { .config_option = NULL };
 	struct error err;
-	int code = 0;
+	int code;
 
 	startup_user(&o.who);
 	log_open(LOG_TO_STDERR, "outpost", NULL);
 	config_init(&o.config);
-	if (run(&o, argc, argv, &err) == -1)
+	if ((code = run(&o, argc, argv, &err)) == -1)
 		code = report(&err);
-	if (code == 0 && outpost_flush(&err) == -1)
+	else if (outpost_flush(&err) == -1)
 		code = report(&err);
 	config_release(&o.config);
 	free(o.libexec);

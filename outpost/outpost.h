@@ -1,8 +1,8 @@
 /* What the commands of outpost(8) share.
  *
  * A command is a row of the table in main.c and one function: it gets its own
- * arguments (argv[0] is its name) with the configuration loaded, and returns
- * 0, or -1 with an error that main.c prints.
+ * arguments (argv[0] is its name), with the configuration loaded if the row
+ * says so, and returns an exit code, or -1 with an error that main.c prints.
  */
 #ifndef OUTPOST_H
 #define OUTPOST_H
@@ -22,6 +22,10 @@ struct outpost {
 	struct config config;
 };
 
+/* What 'outpost help COMMAND' tells besides its line. */
+extern const char explain_help[];
+
+int	explain_run(struct outpost *, int argc, char **argv, struct error *);
 int	login_run(struct outpost *, int argc, char **argv, struct error *);
 int	logout_run(struct outpost *, int argc, char **argv, struct error *);
 int	token_run(struct outpost *, int argc, char **argv, struct error *);

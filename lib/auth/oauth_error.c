@@ -324,6 +324,24 @@ oauth_error_find(const struct oauth_failure *failure, long status)
 }
 
 char *
+oauth_error_key(const struct oauth_row *row, char out[OAUTH_KEY_SIZE])
+{
+	struct buf key;
+
+	buf_init(&key, OAUTH_KEY_SIZE - 1);
+	for (size_t i = 0; i < OAUTH_ROW_CODES && row->codes[i] != 0; i++)
+		(void)buf_addf(
+		    &key, "%s%ld", i == 0 ? "AADSTS" : ", ", row->codes[i]);
+	if (key.len == 0)
+		(void)buf_adds(&key, row->error != NULL      ? row->error
+				     : row->suberror != NULL ? row->suberror
+							     : "other");
+	strlcpy(out, key.data, OAUTH_KEY_SIZE);
+	buf_release(&key);
+	return out;
+}
+
+char *
 oauth_error_text(char *out, size_t size, const char *text, const char *mailbox)
 {
 	struct buf b;

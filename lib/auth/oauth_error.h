@@ -42,6 +42,11 @@ const struct oauth_row *oauth_error_code(long long code);
 const struct oauth_row *oauth_error_find(const struct oauth_failure *,
 	    long status);
 
+/* What the row matches, for a person: "AADSTS70019, 70020", "invalid_grant".
+ * Returns 'out'. */
+#define OAUTH_KEY_SIZE	256
+char	*oauth_error_key(const struct oauth_row *, char out[OAUTH_KEY_SIZE]);
+
 /* A row's hint or sentence with the mailbox put in; returns 'out'. */
 char	*oauth_error_text(char *out, size_t size, const char *text,
 	    const char *mailbox);

@@ -90,9 +90,8 @@ what_it_is(const char *line, size_t len)
 	return "no reply code";
 }
 
-/* Length of an RFC 3463 status at the start of 'text', or 0. */
-static size_t
-status_length(const char *text)
+size_t
+reply_status_length(const char *text)
 {
 	size_t n = 1;
 
@@ -109,6 +108,18 @@ status_length(const char *text)
 			return 0;
 		n += digits;
 	}
+	if (isalnum((unsigned char)text[n]) ||
+	    (text[n] == '.' && isdigit((unsigned char)text[n + 1])))
+		return 0;
+	return n;
+}
+
+/* The same in a reply, where a blank or nothing follows. */
+static size_t
+status_length(const char *text)
+{
+	size_t n = reply_status_length(text);
+
 	return text[n] == '\0' || text[n] == ' ' ? n : 0;
 }
 

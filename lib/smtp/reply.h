@@ -66,4 +66,8 @@ void	reply_clear(struct smtp_reply *);
 int	reply_feed(struct smtp_reply *, const char *bytes, size_t len,
 	    size_t *used, struct error *);
 
+/* Length of the RFC 3463 status that 'text' begins with, or 0. No letter,
+ * digit or further number stands behind it. */
+size_t	reply_status_length(const char *text);
+
 #endif

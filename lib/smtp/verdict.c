@@ -103,11 +103,11 @@
 /* clang-format off */
 static const struct verdict_row rows[] = {
 /* Switches that the text alone tells, whatever the codes. */
-{ 5, NULL, "SmtpClientAuthentication is disabled for the Tenant", 0, HOLD, HOURS(1), HOURS(1), EX_CONFIG, false,
+{ 5, "~5.7.139", "SmtpClientAuthentication is disabled for the Tenant", 0, HOLD, HOURS(1), HOURS(1), EX_CONFIG, false,
   S_SWITCH " the whole organization", H_TENANT, "30" },
-{ 5, NULL, "SmtpClientAuthentication is disabled for the Mailbox", 0, HOLD, HOURS(1), HOURS(1), EX_CONFIG, false,
+{ 5, "~5.7.139", "SmtpClientAuthentication is disabled for the Mailbox", 0, HOLD, HOURS(1), HOURS(1), EX_CONFIG, false,
   S_SWITCH " the mailbox", H_MAILBOX, "31" },
-{ 5, NULL, "SmtpClientAuthentication is disabled", 0, HOLD, HOURS(1), HOURS(1), EX_CONFIG, false,
+{ 5, "~5.7.139", "SmtpClientAuthentication is disabled", 0, HOLD, HOURS(1), HOURS(1), EX_CONFIG, false,
   S_SWITCH " the mailbox or the organization", H_TENANT, "30,31" },
 
 /* 421: the server closes the connection. */
@@ -133,39 +133,39 @@ static const struct verdict_row rows[] = {
   "the server closed the session", H_WAIT, "1" },
 
 /* 4xx that only a person can mend. */
-{ 4, NULL, "MapiExceptionLogonFail", 0, HOLD, MINUTES(15), HOURS(1), EX_CONFIG, false,
+{ 4, "~4.2.0", "MapiExceptionLogonFail", 0, HOLD, MINUTES(15), HOURS(1), EX_CONFIG, false,
   S_LOGON, H_LOGON, "8" },
-{ 4, NULL, "mailbox logon failure", 0, HOLD, MINUTES(15), HOURS(1), EX_CONFIG, false,
+{ 4, "~4.2.0", "mailbox logon failure", 0, HOLD, MINUTES(15), HOURS(1), EX_CONFIG, false,
   S_LOGON, H_LOGON, "8" },
-{ 4, NULL, "Cannot open mailbox", 0, HOLD, MINUTES(15), HOURS(1), EX_CONFIG, false,
+{ 4, "~4.2.0", "Cannot open mailbox", 0, HOLD, MINUTES(15), HOURS(1), EX_CONFIG, false,
   S_LOGON, H_LOGON, "8" },
-{ 4, NULL, "TLS 1.0 and 1.1 are not supported", 0, HOLD, HOURS(1), HOURS(1), EX_CONFIG, false,
+{ 4, "~4.7.66", "TLS 1.0 and 1.1 are not supported", 0, HOLD, HOURS(1), HOURS(1), EX_CONFIG, false,
   S_OLD_TLS, H_OLD_TLS, "7" },
 { 451, "5.7.3", NULL, 0, HOLD, HOURS(1), HOURS(1), EX_CONFIG, false,
   S_NO_TLS, H_NO_TLS, "17" },
-{ 4, NULL, "STARTTLS is required", 0, HOLD, HOURS(1), HOURS(1), EX_CONFIG, false,
+{ 4, "~5.7.3", "STARTTLS is required", 0, HOLD, HOURS(1), HOURS(1), EX_CONFIG, false,
   S_NO_TLS, H_NO_TLS, "17" },
-{ 4, NULL, "Require STARTTLS", 0, HOLD, HOURS(1), HOURS(1), EX_CONFIG, false,
+{ 4, "~5.7.3", "Require STARTTLS", 0, HOLD, HOURS(1), HOURS(1), EX_CONFIG, false,
   S_NO_TLS, H_NO_TLS, "17" },
 { 4, "5.*", NULL, 0, HOLD, MINUTES(15), HOURS(1), EX_UNAVAILABLE, false,
   "the server refused with a code that calls it temporary and a status that does not", "look up the server's words; 'sendmail -v' shows the session", "17" },
 
 /* 4xx that say: slower. */
-{ 432, NULL, NULL, 0, THROTTLED, 15, MINUTES(5), EX_TEMPFAIL, false,
+{ 432, "~4.3.2", NULL, 0, THROTTLED, 15, MINUTES(5), EX_TEMPFAIL, false,
   "more messages of this mailbox are being submitted at once than the server allows", "lower 'connections' in outpost.conf if other programs send from %s too: the limit is 3", "9" },
-{ 4, NULL, "sender thread limit", 0, THROTTLED, 15, MINUTES(5), EX_TEMPFAIL, false,
+{ 4, "~4.3.2", "sender thread limit", 0, THROTTLED, 15, MINUTES(5), EX_TEMPFAIL, false,
   "more messages of this mailbox are being submitted at once than the server allows", "lower 'connections' in outpost.conf if other programs send from %s too: the limit is 3", "9" },
-{ 4, NULL, "concurrent connection limit", 0, THROTTLED, 15, MINUTES(5), EX_TEMPFAIL, false,
+{ 4, "~4.3.2", "concurrent connection limit", 0, THROTTLED, 15, MINUTES(5), EX_TEMPFAIL, false,
   "more messages of this mailbox are being submitted at once than the server allows", "lower 'connections' in outpost.conf if other programs send from %s too: the limit is 3", "9" },
-{ 4, NULL, "queue quota exceeded", 0, THROTTLED, MINUTES(15), HOURS(4), EX_TEMPFAIL, false,
+{ 4, "~4.7.0-3", "queue quota exceeded", 0, THROTTLED, MINUTES(15), HOURS(4), EX_TEMPFAIL, false,
   "the organization's own queue at Microsoft is full", "an administrator looks for a mail loop or bulk mail in the message trace", "11" },
-{ 4, NULL, "submission rate", 0, THROTTLED, 60, 60, EX_TEMPFAIL, false,
+{ 4, "~4.4.2", "submission rate", 0, THROTTLED, 60, 60, EX_TEMPFAIL, false,
   S_RATE, "nothing to do; lower 'rate' in outpost.conf if other programs send from %s too", "5" },
 { 4, "4.7.500-699", NULL, 0, THROTTLED, MINUTES(5), HOURS(1), EX_TEMPFAIL, false,
   "the server is busy, or does not trust this network's address", "if it lasts for hours, ask Microsoft's support about the address of this network", "16" },
 
 /* 4xx that pass. */
-{ 431, NULL, NULL, 0, RETRY, MINUTES(5), HOURS(1), EX_TEMPFAIL, false,
+{ 431, "~4.3.1", NULL, 0, RETRY, MINUTES(5), HOURS(1), EX_TEMPFAIL, false,
   "the server is short of disk space", H_WAIT, "10" },
 { 451, "4.7.0", "waiting for client input", 0, RETRY, 30, MINUTES(15), EX_TEMPFAIL, false,
   "the server waited too long for us", "if it happens often, look at the line to the server", "3" },
@@ -173,7 +173,7 @@ static const struct verdict_row rows[] = {
   S_BUSY, H_SUPPORT, "14" },
 { 451, "4.7.3", NULL, 0, RETRY, 60, HOURS(1), EX_TEMPFAIL, false,
   "the server cannot check logins at the moment", H_WAIT, "15" },
-{ 4, NULL, "locked out state", 0, RETRY, 60, HOURS(1), EX_TEMPFAIL, false,
+{ 4, "~4.7.3", "locked out state", 0, RETRY, 60, HOURS(1), EX_TEMPFAIL, false,
   "the server cannot check logins at the moment", H_WAIT, "15" },
 { 451, "4.7.0", NULL, 0, RETRY, 60, HOURS(1), EX_TEMPFAIL, false,
   "the server cannot reach the mailbox's own server", H_SUPPORT, "13" },
@@ -185,9 +185,9 @@ static const struct verdict_row rows[] = {
   "the server is short of resources", H_WAIT, "18" },
 { 452, "4.5.3", NULL, 0, RETRY, 60, MINUTES(15), EX_TEMPFAIL, false,
   "the server takes no more recipients at once", "lower 'max_recipients' in outpost.conf", "19" },
-{ 454, NULL, "TLS", 0, RETRY, 60, MINUTES(15), EX_TEMPFAIL, false,
+{ 454, "~4.7.0", "TLS", 0, RETRY, 60, MINUTES(15), EX_TEMPFAIL, false,
   "the server cannot start TLS at the moment", H_WAIT, "20" },
-{ 454, NULL, NULL, 0, RETRY, 60, MINUTES(15), EX_TEMPFAIL, false,
+{ 454, "~4.7.0", NULL, 0, RETRY, 60, MINUTES(15), EX_TEMPFAIL, false,
   "the server cannot check logins at the moment", H_WAIT, "20" },
 
 /* Logins. */
@@ -197,17 +197,17 @@ static const struct verdict_row rows[] = {
   S_EXPIRED, H_EXPIRED, "24" },
 { 501, "5.5.121-126", NULL, 0, HOLD, MINUTES(15), HOURS(1), EX_CONFIG, false,
   S_XOAUTH2, "check the mailbox address '%s' in outpost.conf; it must be the account's primary address", "23" },
-{ 501, NULL, "Authentication cancelled", 0, HOLD, MINUTES(15), HOURS(1), EX_NOPERM, true,
+{ 501, "~5.5.4", "Authentication cancelled", 0, HOLD, MINUTES(15), HOURS(1), EX_NOPERM, true,
   S_TOKEN, H_TOKEN, "29" },
-{ 504, NULL, NULL, 0, HOLD, HOURS(1), HOURS(1), EX_CONFIG, false,
+{ 504, "~5.7.4", NULL, 0, HOLD, HOURS(1), HOURS(1), EX_CONFIG, false,
   "the server does not know AUTH XOAUTH2", "check 'host' in outpost.conf: it does not seem to be Microsoft's", "26" },
 { 5, "5.7.4", "authentication type", 0, HOLD, HOURS(1), HOURS(1), EX_CONFIG, false,
   "the server does not know AUTH XOAUTH2", "check 'host' in outpost.conf: it does not seem to be Microsoft's", "26" },
-{ 5, NULL, "Tenant locked out", 0, HOLD, HOURS(1), HOURS(6), EX_NOPERM, false,
+{ 5, "~5.7.3", "Tenant locked out", 0, HOLD, HOURS(1), HOURS(6), EX_NOPERM, false,
   "Microsoft has locked the organization out", "an administrator asks Microsoft's support why the tenant is locked", "38" },
-{ 535, NULL, "User not found", 0, HOLD, HOURS(1), HOURS(1), EX_CONFIG, false,
+{ 535, "~5.7.3", "User not found", 0, HOLD, HOURS(1), HOURS(1), EX_CONFIG, false,
   "Microsoft knows no such mailbox", "check the section name '%s' in outpost.conf: it must be the mailbox's primary address", "38" },
-{ 535, NULL, "permanent server error", 0, HOLD, HOURS(1), HOURS(6), EX_NOPERM, false,
+{ 535, "~5.7.3", "permanent server error", 0, HOLD, HOURS(1), HOURS(6), EX_NOPERM, false,
   "Microsoft cannot check this login", H_SUPPORT, "38" },
 { 535, "5.7.139", "basic authentication is disabled", 0, HOLD, HOURS(1), HOURS(1), EX_NOPERM, false,
   "the server took the login for one with a password, and these are switched off", "take care that no proxy ends TLS between %s and the server; 'sendmail -v' shows the login", "32" },
@@ -241,29 +241,29 @@ static const struct verdict_row rows[] = {
   S_TOKEN, H_TOKEN, "29" },
 
 /* 5xx that time heals. */
-{ 5, NULL, "continuous mailbox full", 0, THROTTLED, HOURS(1), HOURS(12), EX_TEMPFAIL, false,
+{ 5, "~5.2.251", "continuous mailbox full", 0, THROTTLED, HOURS(1), HOURS(12), EX_TEMPFAIL, false,
   S_MANY, "make room in the mailbox %s (Sent Items), then wait: Microsoft lifts the block itself", "50" },
-{ 5, NULL, "continuous send as denied", 0, THROTTLED, HOURS(1), HOURS(12), EX_TEMPFAIL, false,
+{ 5, "~5.2.252", "continuous send as denied", 0, THROTTLED, HOURS(1), HOURS(12), EX_TEMPFAIL, false,
   S_MANY, "stop what sends with foreign From addresses (foreign_from = rewrite), then wait: Microsoft lifts the block itself", "50" },
-{ 5, NULL, "continuous invalid license", 0, THROTTLED, HOURS(1), HOURS(12), EX_TEMPFAIL, false,
+{ 5, "~5.2.253", "continuous invalid license", 0, THROTTLED, HOURS(1), HOURS(12), EX_TEMPFAIL, false,
   S_MANY, "give the mailbox %s a licence, then wait: Microsoft lifts the block itself", "50" },
-{ 5, NULL, "continuous too many recipients", 0, THROTTLED, HOURS(1), HOURS(12), EX_TEMPFAIL, false,
+{ 5, "~5.2.254", "continuous too many recipients", 0, THROTTLED, HOURS(1), HOURS(12), EX_TEMPFAIL, false,
   S_MANY, "lower 'max_recipients' in outpost.conf, then wait: Microsoft lifts the block itself", "50" },
-{ 5, NULL, "continuous invalid recipients", 0, THROTTLED, HOURS(1), HOURS(12), EX_TEMPFAIL, false,
+{ 5, "~5.2.255", "continuous invalid recipients", 0, THROTTLED, HOURS(1), HOURS(12), EX_TEMPFAIL, false,
   S_MANY, "remove the wrong addresses from what sends, then wait: Microsoft lifts the block itself", "50" },
 { 550, "5.2.251-255", NULL, 0, THROTTLED, HOURS(1), HOURS(12), EX_TEMPFAIL, false,
   S_MANY, "stop what causes the error, then wait: Microsoft lifts the block itself", "50" },
 { 5, "5.1.90", NULL, 0, THROTTLED, HOURS(1), HOURS(6), EX_TEMPFAIL, false,
   S_DAY, H_DAY, "42" },
-{ 5, NULL, "SubmissionQuotaExceeded", 0, THROTTLED, HOURS(1), HOURS(6), EX_TEMPFAIL, false,
+{ 5, "~5.2.0", "SubmissionQuotaExceeded", 0, THROTTLED, HOURS(1), HOURS(6), EX_TEMPFAIL, false,
   S_DAY, H_DAY, "43" },
-{ 5, NULL, "submission quota", 0, THROTTLED, HOURS(1), HOURS(6), EX_TEMPFAIL, false,
+{ 5, "~5.2.2", "submission quota", 0, THROTTLED, HOURS(1), HOURS(6), EX_TEMPFAIL, false,
   S_DAY, H_DAY, "43" },
-{ 5, NULL, "RefuseQuota", 0, THROTTLED, HOURS(6), HOURS(24), EX_TEMPFAIL, false,
+{ 5, "~5.2.0", "RefuseQuota", 0, THROTTLED, HOURS(6), HOURS(24), EX_TEMPFAIL, false,
   "Outlook.com takes no more mail from this account for some hours", "wait; a new or free account has small limits, which grow with use", "44" },
-{ 5, NULL, "verdict is Suspend", 0, HOLD, HOURS(1), HOURS(12), EX_NOPERM, false,
+{ 5, "~5.2.0", "verdict is Suspend", 0, HOLD, HOURS(1), HOURS(12), EX_NOPERM, false,
   "Outlook.com has suspended the account", "sign in to %s at https://outlook.live.com and verify the account", "44" },
-{ 5, NULL, "OutboundSpam", 0, HOLD, HOURS(1), HOURS(12), EX_NOPERM, false,
+{ 5, "~5.2.0", "OutboundSpam", 0, HOLD, HOURS(1), HOURS(12), EX_NOPERM, false,
   "Microsoft takes mail of this account for spam", "sign in to %s at https://outlook.live.com and verify the account", "44" },
 { 5, "5.7.232", NULL, 0, THROTTLED, HOURS(1), HOURS(6), EX_TEMPFAIL, false,
   S_TENANT_DAY, "wait; a trial tenant's limit is low, a licence raises it", "56" },
@@ -275,11 +275,11 @@ static const struct verdict_row rows[] = {
 /* Sender addresses. */
 { 5, "5.2.252", NULL, 0, REFUSED, 0, 0, EX_NOPERM, false,
   S_SEND_AS, H_SEND_AS, "45" },
-{ 5, NULL, "SendAsDenied", 0, REFUSED, 0, 0, EX_NOPERM, false,
+{ 5, "~5.2.0", "SendAsDenied", 0, REFUSED, 0, 0, EX_NOPERM, false,
   S_SEND_AS, H_SEND_AS, "45" },
 { 5, "5.7.60", NULL, 0, REFUSED, 0, 0, EX_NOPERM, false,
   S_SEND_AS, H_SEND_AS, "46" },
-{ 5, NULL, "permissions to send as", 0, REFUSED, 0, 0, EX_NOPERM, false,
+{ 5, "~5.7.60", "permissions to send as", 0, REFUSED, 0, 0, EX_NOPERM, false,
   S_SEND_AS, H_SEND_AS, "46" },
 { 5, "5.7.62", NULL, 0, REFUSED, 0, 0, EX_NOPERM, false,
   S_SEND_AS, "a High Volume Email account sends as %s alone", "37" },
@@ -287,15 +287,15 @@ static const struct verdict_row rows[] = {
   S_SEND_AS, "a High Volume Email account sends as %s alone", "37" },
 
 /* Size. */
-{ 5, NULL, "MaxSubmissionExceeded", 0, REFUSED, 0, 0, EX_DATAERR, false,
+{ 5, "~5.2.3", "MaxSubmissionExceeded", 0, REFUSED, 0, 0, EX_DATAERR, false,
   S_TOO_LARGE, H_TOO_LARGE, "48" },
-{ 5, NULL, "MessageSubmissionExceeded", 0, REFUSED, 0, 0, EX_DATAERR, false,
+{ 5, "~5.2.0", "MessageSubmissionExceeded", 0, REFUSED, 0, 0, EX_DATAERR, false,
   S_TOO_LARGE, H_TOO_LARGE, "48" },
-{ 5, NULL, "Header size exceeds", 0, REFUSED, 0, 0, EX_DATAERR, false,
+{ 5, "~5.3.4", "Header size exceeds", 0, REFUSED, 0, 0, EX_DATAERR, false,
   "the message's header is larger than the server takes", "shorten the header; with 'chunking = yes' this reply may be a fault of the server: set it to no", "48" },
-{ 5, NULL, "Message size exceeds", 0, REFUSED, 0, 0, EX_DATAERR, false,
+{ 5, "~5.3.4", "Message size exceeds", 0, REFUSED, 0, 0, EX_DATAERR, false,
   S_TOO_LARGE, H_TOO_LARGE, "48" },
-{ 5, NULL, "message too large", 0, REFUSED, 0, 0, EX_DATAERR, false,
+{ 5, "~5.2.0", "message too large", 0, REFUSED, 0, 0, EX_DATAERR, false,
   S_TOO_LARGE, H_TOO_LARGE, "seed 554 5.2.0" },
 { 5, "5.3.4", NULL, 0, REFUSED, 0, 0, EX_DATAERR, false,
   S_TOO_LARGE, H_TOO_LARGE, "48" },
@@ -303,7 +303,7 @@ static const struct verdict_row rows[] = {
   S_TOO_LARGE, H_TOO_LARGE, "48" },
 
 /* The sender's own mailbox; at RCPT it is the recipient's. */
-{ 5, NULL, "ShutoffQuotaExceeded", 0, HOLD, MINUTES(15), HOURS(1), EX_UNAVAILABLE, false,
+{ 5, "~5.2.2", "ShutoffQuotaExceeded", 0, HOLD, MINUTES(15), HOURS(1), EX_UNAVAILABLE, false,
   "the sending mailbox itself is full: the server keeps a copy in Sent Items", "make room in %s, or let an administrator give it an archive", "47" },
 { 5, "5.2.2", NULL, RCPT, REFUSED, 0, 0, EX_NOUSER, false,
   "the recipient's mailbox is full", "tell the recipient by other means", "39" },
@@ -311,7 +311,7 @@ static const struct verdict_row rows[] = {
   "the sending mailbox itself is full: the server keeps a copy in Sent Items", "make room in %s, or let an administrator give it an archive", "47" },
 
 /* Content. */
-{ 5, NULL, "bare linefeeds", 0, REFUSED, 0, 0, EX_DATAERR, false,
+{ 5, "~5.6.0", "bare linefeeds", 0, REFUSED, 0, 0, EX_DATAERR, false,
   "the server found line ends that are not CRLF", "something between here and the server changes the message: report it with the log", "49" },
 { 5, "5.6.11", NULL, 0, REFUSED, 0, 0, EX_DATAERR, false,
   "the server found line ends that are not CRLF", "something between here and the server changes the message: report it with the log", "49" },
@@ -327,7 +327,7 @@ static const struct verdict_row rows[] = {
   S_LOOP, "look for forwarding rules that send mail back here", "52" },
 { 5, "5.4.6", NULL, 0, REFUSED, 0, 0, EX_UNAVAILABLE, false,
   S_LOOP, "look for forwarding rules that send mail back here", "52" },
-{ 5, NULL, "Hop count exceeded", 0, REFUSED, 0, 0, EX_UNAVAILABLE, false,
+{ 5, "~5.4.6", "Hop count exceeded", 0, REFUSED, 0, 0, EX_UNAVAILABLE, false,
   S_LOOP, "look for forwarding rules that send mail back here", "52" },
 
 /* Syntax; 5.1.8 of a 501 speaks of UTF-8, that of a 550 of spam. */
@@ -339,17 +339,17 @@ static const struct verdict_row rows[] = {
   "the server finds the sender's address malformed", "check the sender's address", "22" },
 { 501, "5.1.3", NULL, 0, REFUSED, 0, 0, EX_DATAERR, false,
   "the server finds the address malformed", H_NOBODY, "22" },
-{ 501, NULL, NULL, SMTP_STAGE_EHLO, HOLD, MINUTES(15), HOURS(1), EX_CONFIG, false,
+{ 501, "~5.5.4", NULL, SMTP_STAGE_EHLO, HOLD, MINUTES(15), HOURS(1), EX_CONFIG, false,
   "the server does not like the name that this machine gives itself", "check the output of 'hostname -f'", "22" },
 { 501, "5.5.4", NULL, MAIL | RCPT, REFUSED, 0, 0, EX_DATAERR, false,
   "the server finds the address or its options malformed", H_NOBODY, "22" },
-{ 500, NULL, "too long", AUTH, HOLD, HOURS(1), HOURS(6), EX_SOFTWARE, false,
+{ 500, "~5.5.2", "too long", AUTH, HOLD, HOURS(1), HOURS(6), EX_SOFTWARE, false,
   "the access token is longer than the server takes", "an administrator takes groups and claims out of the app's tokens", "21" },
-{ 500, NULL, NULL, AUTH | GREETING, HOLD, MINUTES(15), HOURS(1), EX_SOFTWARE, false,
+{ 500, "~5.3.3", NULL, AUTH | GREETING, HOLD, MINUTES(15), HOURS(1), EX_SOFTWARE, false,
   "the server does not know a command", "check 'host' in outpost.conf, and whether a proxy answers in the server's place", "21" },
-{ 500, NULL, NULL, 0, REFUSED, 0, 0, EX_SOFTWARE, false,
+{ 500, "~5.3.3", NULL, 0, REFUSED, 0, 0, EX_SOFTWARE, false,
   "the server does not know a command", "check 'host' in outpost.conf, and whether a proxy answers in the server's place", "21" },
-{ 503, NULL, NULL, 0, RETRY, 60, HOURS(1), EX_TEMPFAIL, false,
+{ 503, "~5.5.1-2", NULL, 0, RETRY, 60, HOURS(1), EX_TEMPFAIL, false,
   S_SEQUENCE, "if it happens again, report it with the log", "25" },
 { 5, "5.5.3", NULL, 0, RETRY, 60, MINUTES(15), EX_TEMPFAIL, false,
   "the server takes no more recipients at once", "lower 'max_recipients' in outpost.conf", "19" },
@@ -357,19 +357,19 @@ static const struct verdict_row rows[] = {
 /* The account, the organization, the network. */
 { 5, "5.1.8", NULL, 0, HOLD, HOURS(1), HOURS(12), EX_NOPERM, false,
   "Microsoft has restricted the mailbox after mail that looked like spam", H_UNBLOCK, "40" },
-{ 5, NULL, "Submission has been disabled", 0, HOLD, HOURS(1), HOURS(6), EX_NOPERM, false,
+{ 5, "~5.7.1", "Submission has been disabled", 0, HOLD, HOURS(1), HOURS(6), EX_NOPERM, false,
   S_BLOCKED, H_UNBLOCK, "53" },
-{ 5, NULL, "Unable to relay", 0, HOLD, MINUTES(15), HOURS(1), EX_CONFIG, false,
+{ 5, "~5.7.1", "Unable to relay", 0, HOLD, MINUTES(15), HOURS(1), EX_CONFIG, false,
   "the server does not forward mail for this session", "check 'host' in outpost.conf: it must be a submission server, not an MX", "53" },
 { 5, "5.7.1", "Client does not have permission", 0, HOLD, MINUTES(15), HOURS(1), EX_NOPERM, false,
   "the mailbox lacks the right to submit", "an administrator checks the permissions of %s", "53" },
 { 5, "5.7.64", NULL, 0, HOLD, MINUTES(15), HOURS(1), EX_CONFIG, false,
   "the server does not forward mail for this session", "check 'host' in outpost.conf: it must be a submission server, not an MX", "53" },
-{ 5, NULL, "Recipient address rejected", 0, REFUSED, 0, 0, EX_NOUSER, false,
+{ 5, "~5.4.1", "Recipient address rejected", 0, REFUSED, 0, 0, EX_NOUSER, false,
   "the recipient's server does not take mail for the address", H_NOBODY, "39" },
-{ 5, NULL, "banned recipient", 0, REFUSED, 0, 0, EX_NOUSER, false,
+{ 5, "~5.7.505", "banned recipient", 0, REFUSED, 0, 0, EX_NOUSER, false,
   "Microsoft does not take mail to this recipient", "ask an administrator about the Tenant Allow/Block List", "57" },
-{ 5, NULL, "rejected by recipient", 0, REFUSED, 0, 0, EX_NOUSER, false,
+{ 5, "~5.7.507", "rejected by recipient", 0, REFUSED, 0, 0, EX_NOUSER, false,
   "the recipient refuses mail from this sender", "ask the recipient by other means", "57" },
 { 5, "5.7.501", NULL, 0, HOLD, HOURS(1), HOURS(12), EX_NOPERM, false,
   "Microsoft takes mail of this account for spam", H_UNBLOCK, "57, seed 550 5.7.501" },
@@ -399,7 +399,7 @@ static const struct verdict_row rows[] = {
   S_NOBODY, H_NOBODY, "39" },
 { 5, "5.1.10", NULL, 0, REFUSED, 0, 0, EX_NOUSER, false,
   S_NOBODY, H_NOBODY, "39" },
-{ 5, NULL, "RecipientNotFound", 0, REFUSED, 0, 0, EX_NOUSER, false,
+{ 5, "~5.1.10", "RecipientNotFound", 0, REFUSED, 0, 0, EX_NOUSER, false,
   S_NOBODY, H_NOBODY, "39" },
 { 5, "5.4.1", NULL, 0, REFUSED, 0, 0, EX_NOUSER, false,
   "the recipient's server does not take mail for the address", H_NOBODY, "39" },
@@ -426,6 +426,12 @@ static const struct verdict_row rows[] = {
 };
 /* clang-format on */
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
+
+static bool
+is_usual(const char *pattern)
+{
+	return pattern != NULL && *pattern == '~';
+}
 
 /* "5.7.3" by itself, "5.7.*" by what stands before the star, "5.7.501-513"
  * by the range of the last number. */
@@ -458,7 +464,8 @@ row_matches(const struct verdict_row *row, int code, const char *status,
 {
 	if (row->code != 0 && row->code != code && row->code != code / 100)
 		return false;
-	if (row->status != NULL && !status_matches(row->status, status))
+	if (row->status != NULL && !is_usual(row->status) &&
+	    !status_matches(row->status, status))
 		return false;
 	if (row->stages != 0 && (row->stages & stage) == 0)
 		return false;
@@ -481,6 +488,90 @@ const struct verdict_row *
 verdict_row(size_t i)
 {
 	return i < ROWS ? &rows[i] : NULL;
+}
+
+bool
+verdict_is_general(const struct verdict_row *row)
+{
+	return row->code < 10 && row->status == NULL && row->fragment == NULL;
+}
+
+/* A pattern for a whole class says nothing of another class. */
+static bool
+status_fits(const struct verdict_row *row, const char *status)
+{
+	const char *pattern = row->status + (is_usual(row->status) ? 1 : 0);
+
+	if (strchr(pattern, '*') != NULL && row->code > 0 &&
+	    row->code / (row->code < 10 ? 1 : 100) != status[0] - '0')
+		return false;
+	return status_matches(pattern, status);
+}
+
+bool
+verdict_fits(const struct verdict_row *row, int code, const char *status,
+    const char *text)
+{
+	bool by_text = row->fragment != NULL && *text != '\0';
+
+	if (code != 0 && row->code != 0 && row->code != code &&
+	    row->code != code / 100)
+		return false;
+	if (by_text && strcasestr(text, row->fragment) == NULL)
+		return false;
+	if (*status != '\0')
+		return row->status != NULL && status_fits(row, status);
+	return by_text || (code != 0 && row->code == code);
+}
+
+static void
+add_stages(struct buf *out, unsigned stages)
+{
+	static const struct {
+		unsigned stage;
+		const char *name;
+	} names[] = {
+		{ SMTP_STAGE_CONNECT, "the banner" },
+		{ SMTP_STAGE_EHLO, "EHLO" },
+		{ SMTP_STAGE_STARTTLS, "STARTTLS" },
+		{ SMTP_STAGE_AUTH, "AUTH" },
+		{ SMTP_STAGE_MAIL, "MAIL" },
+		{ SMTP_STAGE_RCPT, "RCPT" },
+		{ SMTP_STAGE_DATA, "DATA" },
+		{ SMTP_STAGE_FINAL, "the content" },
+		{ SMTP_STAGE_RSET, "RSET" },
+	};
+	const char *before = " (at ";
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if ((stages & names[i].stage) != 0) {
+			(void)buf_addf(out, "%s%s", before, names[i].name);
+			before = ", ";
+		}
+	if (stages != 0)
+		(void)buf_addc(out, ')');
+}
+
+char *
+verdict_key(const struct verdict_row *row, char out[VERDICT_KEY_SIZE])
+{
+	struct buf key;
+
+	buf_init(&key, VERDICT_KEY_SIZE - 1);
+	if (row->code == 0)
+		(void)buf_adds(&key, "any");
+	else
+		(void)buf_addf(&key, row->code < 10 ? "%dxx" : "%d", row->code);
+	if (is_usual(row->status))
+		(void)buf_addf(&key, " (%s)", row->status + 1);
+	else if (row->status != NULL)
+		(void)buf_addf(&key, " %s", row->status);
+	if (row->fragment != NULL)
+		(void)buf_addf(&key, " ... %s", row->fragment);
+	add_stages(&key, row->stages);
+	strlcpy(out, key.data, VERDICT_KEY_SIZE);
+	buf_release(&key);
+	return out;
 }
 
 char *

@@ -43,7 +43,8 @@ enum smtp_stage {
 struct verdict_row {
 	int code;		/* exact, 4 or 5 for a first digit, 0 any */
 	const char *status;	/* "5.7.3", a range of its last number
-				 * "5.7.501-513", a subject "5.1.*", or NULL */
+				 * "5.7.501-513", a subject "5.1.*", or NULL;
+				 * "~5.7.3" is seen with it, not asked for */
 	const char *fragment;	/* of the text, any case; or NULL */
 	unsigned stages;	/* or-ed enum smtp_stage; 0 any */
 	enum error_class class;
@@ -81,5 +82,17 @@ char	*verdict_hint(const struct verdict_row *, const char *mailbox,
 
 /* The rows in order; NULL after the last. */
 const struct verdict_row *verdict_row(size_t i);
+
+/* For who knows less than a whole reply: could the row be meant? A code of 0,
+ * an empty status, an empty text are not known. */
+bool	verdict_fits(const struct verdict_row *, int code,
+	    const char *status, const char *text);
+/* Does the row go by the first digit alone? */
+bool	verdict_is_general(const struct verdict_row *);
+
+/* What the row matches, for a person: "535 5.7.139 ... basic authentication is
+ * disabled". Returns 'out'. */
+#define VERDICT_KEY_SIZE	256
+char	*verdict_key(const struct verdict_row *, char out[VERDICT_KEY_SIZE]);
 
 #endif

@@ -46,39 +46,17 @@ print_entry(const char *key, const char *sentence, const char *hint)
 static void
 print_reply(const struct verdict_row *row)
 {
-	char key[256], code[8];
+	char key[VERDICT_KEY_SIZE];
 
-	(void)snprintf(code, sizeof(code),
-	    row->code == 0   ? "any"
-	    : row->code < 10 ? "%dxx"
-			     : "%d",
-	    row->code);
-	(void)snprintf(key, sizeof(key), "%s%s%s%s%s%s", code,
-	    row->status != NULL ? " " : "",
-	    row->status != NULL ? row->status : "",
-	    row->fragment != NULL ? " ... " : "",
-	    row->fragment != NULL ? row->fragment : "",
-	    row->stages != 0 && row->status == NULL && row->fragment == NULL
-		? " (at one stage)"
-		: "");
-	print_entry(key, row->sentence, row->hint);
+	print_entry(verdict_key(row, key), row->sentence, row->hint);
 }
 
 static void
 print_token_error(const struct oauth_row *row)
 {
-	char key[256] = "";
-	size_t used = 0;
+	char key[OAUTH_KEY_SIZE];
 
-	for (size_t i = 0; i < OAUTH_ROW_CODES && row->codes[i] != 0; i++)
-		used += (size_t)snprintf(key + used, sizeof(key) - used,
-		    "%s%ld", i == 0 ? "AADSTS" : ", ", row->codes[i]);
-	if (used == 0)
-		(void)snprintf(key, sizeof(key), "%s",
-		    row->error != NULL      ? row->error
-		    : row->suberror != NULL ? row->suberror
-					    : "other");
-	print_entry(key, row->sentence, row->hint);
+	print_entry(oauth_error_key(row, key), row->sentence, row->hint);
 }
 
 static void

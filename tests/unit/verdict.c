@@ -417,6 +417,61 @@ rows_are_complete_and_reachable(void **state)
 	}
 }
 
+/* How many rows can be meant by so little. */
+static size_t
+count_fitting(int code, const char *status, const char *text)
+{
+	const struct verdict_row *row;
+	size_t count = 0;
+
+	for (size_t i = 0; (row = verdict_row(i)) != NULL; i++)
+		if (verdict_fits(row, code, status, text)) {
+			assert_false(verdict_is_general(row));
+			count++;
+		}
+	return count;
+}
+
+static void
+part_of_a_reply_fits_all_rows_that_it_may_mean(void **state)
+{
+	(void)state;
+	/* Three switches, five texts, and the row for any other. */
+	assert_int_equal(count_fitting(0, "5.7.139", ""), 9);
+	assert_int_equal(count_fitting(0, "5.7.139",
+			     "SmtpClientAuthentication is disabled for the "
+			     "Mailbox"),
+	    3);
+	assert_int_equal(count_fitting(550, "5.7.139", ""), 3);
+	/* A refusal, the throttle, and its text. */
+	assert_int_equal(count_fitting(0, "5.2.252", ""), 3);
+	assert_int_equal(count_fitting(554, "5.2.252", ""), 2);
+	/* "5.*" is for replies of another class. */
+	assert_int_equal(count_fitting(0, "5.7.708", ""), 1);
+	assert_int_equal(count_fitting(451, "5.7.708", ""), 0);
+	assert_int_equal(count_fitting(0, "", "RefuseQuota"), 1);
+	assert_int_equal(count_fitting(432, "", ""), 1);
+	assert_int_equal(count_fitting(0, "5.9.9", ""), 0);
+	assert_int_equal(count_fitting(0, "", ""), 0);
+}
+
+static void
+key_shows_what_a_row_matches(void **state)
+{
+	char key[VERDICT_KEY_SIZE];
+
+	(void)state;
+	assert_string_equal(
+	    verdict_key(verdict_find(535, "5.7.3", "", AUTH), key),
+	    "535 5.7.3");
+	assert_string_equal(
+	    verdict_key(verdict_find(550, "", "RefuseQuota", FINAL), key),
+	    "5xx (5.2.0) ... RefuseQuota");
+	assert_string_equal(
+	    verdict_key(verdict_find(501, "5.5.4", "", RCPT), key),
+	    "501 5.5.4 (at MAIL, RCPT)");
+}
+
 int
 main(void)
 {
@@ -431,6 +486,9 @@ main(void)
 		cmocka_unit_test(text_is_cut_and_without_controls),
 		cmocka_unit_test(token_is_blamed_where_another_may_help),
 		cmocka_unit_test(rows_are_complete_and_reachable),
+		cmocka_unit_test(
+		    part_of_a_reply_fits_all_rows_that_it_may_mean),
+		cmocka_unit_test(key_shows_what_a_row_matches),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
