@@ -17,7 +17,6 @@
 #define JWT_BEARER "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 #define GUID_SIZE 37
 #define URL_MAX 4096u
-#define CLOCK_TOLERANCE 300  /* seconds; assertions break beyond */
 #define THROTTLED_DEFAULT 60 /* seconds, where 429 names none */
 
 /* One request and what became of it. Of 'token' and 'device' the one that
@@ -67,7 +66,7 @@ warn_of_clock(const struct exchange *x, const struct http_response *response)
 	long long ahead = (long long)time(NULL) - (long long)response->date;
 
 	if (response->date == 0 ||
-	    (ahead <= CLOCK_TOLERANCE && ahead >= -CLOCK_TOLERANCE))
+	    (ahead <= OAUTH_CLOCK_TOLERANCE && ahead >= -OAUTH_CLOCK_TOLERANCE))
 		return;
 	log_line(LOG_WARNING,
 	    "this machine's clock is %lld seconds %s that of %s",
@@ -426,6 +425,25 @@ oauth_device_poll(struct oauth *oauth, const char *device_code, double deadline,
 		*state = OAUTH_POLL_SLOW_DOWN;
 		result = 0;
 	}
+	exchange_release(&x);
+	return result;
+}
+
+int
+oauth_date(
+    struct oauth *oauth, double deadline, time_t *date, struct error *err)
+{
+	struct http_response response;
+	struct exchange x;
+	int result;
+
+	exchange_init(&x, oauth->account, "token");
+	http_response_init(&response);
+	result = http_post(
+	    oauth->http, x.url.data, &x.form, deadline, &response, err);
+	if (result == 0)
+		*date = response.date;
+	http_response_release(&response);
 	exchange_release(&x);
 	return result;
 }

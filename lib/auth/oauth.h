@@ -14,6 +14,7 @@
 #define OAUTH_H
 
 #include <stdbool.h>
+#include <time.h>
 
 #include "auth/oauth_response.h"
 
@@ -25,6 +26,7 @@ struct http;
 #define OAUTH_TRIES		3
 #define OAUTH_PAUSE		1.0	/* seconds before the second try */
 #define OAUTH_RETRY_AFTER_MAX	3600u	/* seconds; more counts as that */
+#define OAUTH_CLOCK_TOLERANCE	300	/* seconds; assertions break beyond */
 #define OAUTH_SLOW_DOWN		5	/* seconds more (RFC 8628 3.5) */
 
 struct oauth {
@@ -68,6 +70,11 @@ int	oauth_device_start(struct oauth *, double deadline,
 	    struct oauth_device *, struct error *);
 int	oauth_device_poll(struct oauth *, const char *device_code,
 	    double deadline, struct oauth_token *, enum oauth_poll *state,
+	    struct error *);
+
+/* What time it is there: the Date of the token endpoint's answer to an empty
+ * request, 0 where it names none. */
+int	oauth_date(struct oauth *, double deadline, time_t *date,
 	    struct error *);
 
 /* Seconds to wait before try number 'next' (2 …) after this error, or -1

@@ -714,6 +714,9 @@ oauth_response_claims(struct oauth_claims *out, const char *token, size_t len)
 		    &a, "unique_name", NULL, out->user, sizeof(out->user));
 	copy_words(&a, "aud", NULL, out->audience, sizeof(out->audience));
 	copy_words(&a, "scp", NULL, out->scopes, sizeof(out->scopes));
+	copy_words(&a, "tid", NULL, out->tenant, sizeof(out->tenant));
+	copy_words(&a, "appid", NULL, out->client_id, sizeof(out->client_id));
+	copy_words(&a, "oid", NULL, out->object_id, sizeof(out->object_id));
 	join_roles(&a, out->roles, sizeof(out->roles));
 	result = 0;
 out:

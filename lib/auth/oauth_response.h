@@ -77,6 +77,10 @@ struct oauth_claims {
 	char audience[OAUTH_DESCRIPTION_SIZE];
 	char scopes[OAUTH_DESCRIPTION_SIZE];	/* scp, delegated */
 	char roles[OAUTH_DESCRIPTION_SIZE];	/* of applications */
+	char tenant[OAUTH_WORD_SIZE];		/* tid */
+	char client_id[OAUTH_WORD_SIZE];	/* appid */
+	char object_id[OAUTH_WORD_SIZE];	/* oid: of the user, or of the
+						 * enterprise application */
 };
 
 void	oauth_token_init(struct oauth_token *);

@@ -239,14 +239,16 @@ step(struct smtp_client *c, const struct smtp_content *content,
 	return 0;
 }
 
-/* Do what the session wants until the piece of work is done. */
+/* Do what the session wants until the piece of work is done, or until it
+ * wants 'end'. */
 static int
-drive(struct smtp_client *c, const struct smtp_content *content,
-    struct error *err)
+drive_to(struct smtp_client *c, const struct smtp_content *content,
+    enum session_want end, struct error *err)
 {
 	struct error why;
 
-	while (session_want(c->session) != SESSION_IDLE &&
+	while (session_want(c->session) != end &&
+	       session_want(c->session) != SESSION_IDLE &&
 	       session_want(c->session) != SESSION_CLOSED)
 		if (step(c, content, &why) == -1) {
 			hear_last_words(c);
@@ -255,8 +257,15 @@ drive(struct smtp_client *c, const struct smtp_content *content,
 	return session_result(c->session, err);
 }
 
+static int
+drive(struct smtp_client *c, const struct smtp_content *content,
+    struct error *err)
+{
+	return drive_to(c, content, SESSION_IDLE, err);
+}
+
 int
-smtp_client_open(struct smtp_client *c, double deadline, struct error *err)
+smtp_client_connect(struct smtp_client *c, double deadline, struct error *err)
 {
 	const struct waiter waiter = {
 		.call = c->options.waiting,
@@ -266,9 +275,31 @@ smtp_client_open(struct smtp_client *c, double deadline, struct error *err)
 
 	c->deadline = deadline;
 	if (stream_open(&c->stream, c->options.host, c->options.port, deadline,
-		&waiter, &why) == -1)
-		session_lost(c->session, &why);
+		&waiter, &why) == 0)
+		return 0;
+	session_lost(c->session, &why);
+	return session_result(c->session, err);
+}
+
+int
+smtp_client_greet(struct smtp_client *c, struct error *err)
+{
+	return drive_to(c, NULL, SESSION_TLS, err);
+}
+
+int
+smtp_client_secure(struct smtp_client *c, struct error *err)
+{
 	return drive(c, NULL, err);
+}
+
+int
+smtp_client_open(struct smtp_client *c, double deadline, struct error *err)
+{
+	if (smtp_client_connect(c, deadline, err) == -1 ||
+	    smtp_client_greet(c, err) == -1)
+		return -1;
+	return smtp_client_secure(c, err);
 }
 
 void
@@ -283,6 +314,14 @@ smtp_client_login(struct smtp_client *c, const char *user, const char *token,
 {
 	c->final_deadline = 0;
 	session_auth(c->session, user, token);
+	return drive(c, NULL, err);
+}
+
+int
+smtp_client_probe(struct smtp_client *c, const char *sender, struct error *err)
+{
+	c->final_deadline = 0;
+	session_probe(c->session, sender);
 	return drive(c, NULL, err);
 }
 
@@ -403,10 +442,11 @@ smtp_client_cipher(const struct smtp_client *c)
 	return c->stream != NULL ? stream_cipher(c->stream) : "";
 }
 
-long long
-smtp_client_certificate_end(const struct smtp_client *c)
+int
+smtp_client_certificate(
+    const struct smtp_client *c, struct stream_certificate *out)
 {
-	return c->stream != NULL ? stream_certificate_end(c->stream) : 0;
+	return c->stream != NULL ? stream_certificate(c->stream, out) : -1;
 }
 
 const struct capabilities *

@@ -32,6 +32,7 @@
 struct envelope;
 struct error;
 struct smtp_client;
+struct stream_certificate;
 
 #define CLIENT_REPLY_SECONDS	60.0	/* for each reply … */
 #define CLIENT_BLOCK_SECONDS	180.0	/* … each block of content … */
@@ -72,6 +73,12 @@ struct smtp_client *smtp_client_new(const struct smtp_options *);
 /* Connect, EHLO, STARTTLS, EHLO. Once for a client. */
 int	smtp_client_open(struct smtp_client *, double deadline,
 	    struct error *);
+/* The same in steps, for who tells where it failed: name service and TCP;
+ * banner, EHLO and the answer to STARTTLS; TLS and EHLO. */
+int	smtp_client_connect(struct smtp_client *, double deadline,
+	    struct error *);
+int	smtp_client_greet(struct smtp_client *, struct error *);
+int	smtp_client_secure(struct smtp_client *, struct error *);
 /* Another deadline from here on: once signed in, for the next message. */
 void	smtp_client_set_deadline(struct smtp_client *, double deadline);
 /* AUTH XOAUTH2. After a refusal that smtp_client_token_rejected() calls the
@@ -80,6 +87,10 @@ int	smtp_client_login(struct smtp_client *, const char *user,
 	    const char *token, struct error *);
 bool	smtp_client_token_rejected(const struct smtp_client *);
 bool	smtp_client_needs_two_step(const struct smtp_client *);
+
+/* Would the server take this sender? MAIL and RSET, nothing is sent. */
+int	smtp_client_probe(struct smtp_client *, const char *sender,
+	    struct error *);
 
 /* One transaction for the next pending recipients. 0 when the server took
  * the message for at least one of them, -1 and why when for none; each one's
@@ -105,7 +116,9 @@ const char *smtp_client_server(const struct smtp_client *);
 const char *smtp_client_session(const struct smtp_client *);
 const char *smtp_client_address(const struct smtp_client *);
 const char *smtp_client_cipher(const struct smtp_client *);
-long long smtp_client_certificate_end(const struct smtp_client *);
+/* -1 when the server showed none; see stream.h. */
+int	smtp_client_certificate(const struct smtp_client *,
+	    struct stream_certificate *);
 const struct capabilities *smtp_client_capabilities(
 	    const struct smtp_client *);
 enum smtp_stage smtp_client_stage(const struct smtp_client *);

@@ -1,5 +1,6 @@
 #include "smtp/dial.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
@@ -16,6 +17,22 @@
 #include "base/file.h"
 #include "base/xalloc.h"
 #include "smtp/wait.h"
+
+char *
+dial_text(const struct dial_address *a, char out[DIAL_TEXT_SIZE])
+{
+	const void *bytes = NULL;
+
+	out[0] = '\0';
+	if (a->address.ss_family == AF_INET)
+		bytes = &((const struct sockaddr_in *)&a->address)->sin_addr;
+	else if (a->address.ss_family == AF_INET6)
+		bytes = &((const struct sockaddr_in6 *)&a->address)->sin6_addr;
+	if (bytes != NULL)
+		(void)inet_ntop(
+		    a->address.ss_family, bytes, out, DIAL_TEXT_SIZE);
+	return out;
+}
 
 void
 dial_order(struct dial_address *addresses, size_t count)
@@ -161,11 +178,10 @@ fail_lookup(const char *host, const char *why, struct error *err)
 	    "(/etc/resolv.conf)");
 }
 
-/* The addresses of a host: 0 and *count > 0, or -1. */
-static int
-look_up(const char *host, unsigned port, double deadline,
-    const struct waiter *waiter, struct dial_address *out, size_t *count,
-    struct error *err)
+int
+dial_look_up(const char *host, unsigned port, double deadline,
+    const struct waiter *waiter, struct dial_address out[DIAL_ADDRESSES_MAX],
+    size_t *count, struct error *err)
 {
 	struct lookup *l = lookup_new(host, port);
 	int result = -1;
@@ -307,7 +323,8 @@ dial_host(const char *host, unsigned port, double deadline,
 	char name[300];
 	size_t count;
 
-	if (look_up(host, port, deadline, waiter, addresses, &count, err) == -1)
+	if (dial_look_up(
+		host, port, deadline, waiter, addresses, &count, err) == -1)
 		return -1;
 	dial_order(addresses, count);
 	snprintf(name, sizeof(name), "'%s' port %u", host, port);

@@ -26,6 +26,16 @@ struct dial_address {
 	socklen_t len;
 };
 
+#define DIAL_TEXT_SIZE		46u	/* of an address as text */
+
+/* "203.0.113.7", "" for what is no IP address. Returns 'out'. */
+char	*dial_text(const struct dial_address *, char out[DIAL_TEXT_SIZE]);
+
+/* The addresses of a host (a name or an address): 0 and *count > 0, or -1. */
+int	dial_look_up(const char *host, unsigned port, double deadline,
+	    const struct waiter *, struct dial_address out[DIAL_ADDRESSES_MAX],
+	    size_t *count, struct error *);
+
 /* Reorder so that families take turns, beginning with that of the first,
  * each family in the order that it had (RFC 8305 section 4). */
 void	dial_order(struct dial_address *, size_t count);

@@ -42,6 +42,10 @@ static const struct step steps[] = {
 		   login_send_auth_token, login_on_auth_token, true },
 [AUTH_REFUSED] = { "AUTH", STAGE(AUTH), REPLY,
 		   login_send_empty, login_on_auth_refused, true },
+[PROBE]        = { "MAIL", STAGE(MAIL), REPLY,
+		   probe_send_mail, probe_on_mail, false },
+[PROBE_RSET]   = { "RSET", STAGE(RSET), REPLY,
+		   probe_send_rset, probe_on_rset, false },
 [ENVELOPE]     = { "MAIL", STAGE(MAIL), REPLY,
 		   transaction_send_envelope, NULL, false },
 [RSET]         = { "RSET", STAGE(RSET), REPLY,
@@ -101,6 +105,7 @@ session_free(struct smtp_session *s)
 	reply_release(&s->reply);
 	free(s->expected);
 	free(s->user);
+	free(s->probed);
 	free(s->marks);
 	free(s);
 }
@@ -253,6 +258,36 @@ machine_begin(struct smtp_session *s)
 	s->failed = false;
 	error_clear(&s->error);
 	return true;
+}
+
+bool
+machine_is_address_safe(const char *address, bool utf8)
+{
+	bool quoted = false;
+
+	if (address == NULL || *address == '\0')
+		return false;
+	for (const char *p = address; *p != '\0'; p++) {
+		unsigned char c = (unsigned char)*p;
+
+		if (c < ' ' || c == 0x7f || (c > 0x7f && !utf8))
+			return false;
+		if (quoted && c == '\\' && p[1] >= ' ' && p[1] < 0x7f)
+			p++;
+		else if (c == '"')
+			quoted = !quoted;
+		else if (!quoted && (c == ' ' || c == '<' || c == '>'))
+			return false;
+	}
+	return !quoted;
+}
+
+enum state
+machine_fail(struct smtp_session *s, const struct error *why)
+{
+	s->failed = true;
+	s->error = *why;
+	return READY;
 }
 
 static void

@@ -135,6 +135,10 @@ const struct smtp_receipt *session_receipt(const struct smtp_session *);
  * refused for that; else "". */
 const char *session_denied_sender(const struct smtp_session *);
 
+/* Would the server take this sender? MAIL, then RSET: nothing is sent. The
+ * result is its answer to MAIL. */
+void	session_probe(struct smtp_session *, const char *sender);
+
 /* Say QUIT; the answer is not waited for. */
 void	session_quit(struct smtp_session *);
 

@@ -97,14 +97,6 @@ login_on_ehlo_tls(struct smtp_session *s)
 	return take_capabilities(s) == -1 ? CLOSED : READY;
 }
 
-static enum state
-fail_work(struct smtp_session *s, const struct error *why)
-{
-	s->failed = true;
-	s->error = *why;
-	return READY;
-}
-
 static void
 refuse_server(struct smtp_session *s, const char *what)
 {
@@ -116,7 +108,7 @@ refuse_server(struct smtp_session *s, const char *what)
 	error_hint(&why,
 	    "check 'host' and 'port' in outpost.conf: Microsoft's servers "
 	    "offer AUTH XOAUTH2 on port 587 once TLS runs");
-	(void)fail_work(s, &why);
+	(void)machine_fail(s, &why);
 }
 
 void
@@ -141,7 +133,7 @@ session_auth(struct smtp_session *s, const char *user, const char *token)
 	s->user = xstrdup(user);
 	buf_clear(&s->auth);
 	if (xoauth2_response(&s->auth, user, token, &why) == -1) {
-		(void)fail_work(s, &why);
+		(void)machine_fail(s, &why);
 		return;
 	}
 	machine_go(s, s->needs_two_step ? AUTH_START : AUTH);
@@ -198,7 +190,7 @@ refuse_auth(struct smtp_session *s)
 		strlcat(why.text, ")", sizeof(why.text));
 	}
 	buf_clear(&s->auth);
-	return fail_work(s, &why);
+	return machine_fail(s, &why);
 }
 
 static enum state

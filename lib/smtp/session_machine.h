@@ -1,6 +1,7 @@
-/* The inside of a session, which its three files share and nobody else sees:
+/* The inside of a session, which its four files share and nobody else sees:
  * session.c runs the machine and its table of steps, session_login.c has the
- * steps up to AUTH, session_transaction.c those of a message.
+ * steps up to AUTH, session_probe.c those that ask for a sender,
+ * session_transaction.c those of a message.
  *
  * A step's 'enter' says something, its 'reply' hears the answer, and both
  * return the state that follows; when the session is over, that is CLOSED.
@@ -29,6 +30,8 @@ enum state {
 	AUTH_START,
 	AUTH_TOKEN,
 	AUTH_REFUSED,
+	PROBE,
+	PROBE_RSET,
 	ENVELOPE,
 	RSET,
 	MAIL,
@@ -93,6 +96,9 @@ struct smtp_session {
 	bool needs_two_step;
 	char challenge[512];
 
+	/* Probe. */
+	char *probed;		/* the sender */
+
 	/* Transaction. */
 	struct envelope *envelope;
 	unsigned long long size;
@@ -129,6 +135,12 @@ void	machine_trace(const struct smtp_session *, char direction,
 	    const char *line);
 
 bool	machine_is_positive(const struct smtp_session *);
+/* An address that cannot break out of "<…>": brackets and blanks only inside
+ * quotes, no control characters, 8-bit only where SMTPUTF8 covers it. */
+bool	machine_is_address_safe(const char *address, bool utf8);
+
+/* The piece of work fails, the connection stays: why. READY. */
+enum state machine_fail(struct smtp_session *, const struct error *why);
 
 /* The connection is of no more use: why. CLOSED. */
 enum state machine_hang_up(struct smtp_session *, const struct error *why);
@@ -151,6 +163,11 @@ enum state login_on_auth(struct smtp_session *);
 enum state login_on_auth_start(struct smtp_session *);
 enum state login_on_auth_token(struct smtp_session *);
 enum state login_on_auth_refused(struct smtp_session *);
+
+enum state probe_send_mail(struct smtp_session *);
+enum state probe_send_rset(struct smtp_session *);
+enum state probe_on_mail(struct smtp_session *);
+enum state probe_on_rset(struct smtp_session *);
 
 enum state transaction_send_envelope(struct smtp_session *);
 enum state transaction_send_lone_dot(struct smtp_session *);

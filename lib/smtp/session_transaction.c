@@ -72,30 +72,6 @@ transaction_lost(struct smtp_session *s, const struct error *why)
 			settle(s, i, why);
 }
 
-/* An address that cannot break out of "<…>": brackets and blanks only inside
- * quotes, no control characters, 8-bit only where SMTPUTF8 covers it. */
-static bool
-is_address_safe(const char *address, bool utf8)
-{
-	bool quoted = false;
-
-	if (address == NULL || *address == '\0')
-		return false;
-	for (const char *p = address; *p != '\0'; p++) {
-		unsigned char c = (unsigned char)*p;
-
-		if (c < ' ' || c == 0x7f || (c > 0x7f && !utf8))
-			return false;
-		if (quoted && c == '\\' && p[1] >= ' ' && p[1] < 0x7f)
-			p++;
-		else if (c == '"')
-			quoted = !quoted;
-		else if (!quoted && (c == ' ' || c == '<' || c == '>'))
-			return false;
-	}
-	return !quoted;
-}
-
 /* A parameter's value (RFC 5321 esmtp-value, as xtext is). */
 static bool
 is_value_safe(const char *value)
@@ -115,7 +91,7 @@ check_message(struct smtp_session *s, struct error *err)
 	const struct capabilities *c = &s->capabilities;
 	const struct envelope *e = s->envelope;
 
-	if (!is_address_safe(e->sender, e->smtputf8))
+	if (!machine_is_address_safe(e->sender, e->smtputf8))
 		return error_set(err, EX_DATAERR, "5.1.7",
 		    "the sender's address '%s' cannot be used in SMTP",
 		    e->sender != NULL ? e->sender : "");
@@ -149,7 +125,7 @@ check_recipients(struct smtp_session *s)
 		const char *address = s->envelope->recipients[i].address;
 
 		if (s->marks[i] == DONE ||
-		    is_address_safe(address, s->envelope->smtputf8))
+		    machine_is_address_safe(address, s->envelope->smtputf8))
 			continue;
 		error_set(&why, EX_DATAERR, "5.1.3",
 		    "the address '%s' cannot be used in SMTP",

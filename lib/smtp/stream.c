@@ -11,6 +11,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/xalloc.h"
@@ -24,9 +25,9 @@ struct stream {
 	int fd;
 	char *host;
 	struct waiter waiter;
-	char address[INET6_ADDRSTRLEN];
+	char address[DIAL_TEXT_SIZE];
 	char cipher[96];
-	long long certificate_end;
+	X509 *certificate; /* the server's, trusted or not */
 	SSL_CTX *context;
 	SSL *tls;    /* NULL until stream_start_tls() */
 	bool broken; /* no good-bye on TLS level any more */
@@ -44,19 +45,11 @@ stream_library_init(void)
 static void
 take_address(struct stream *s)
 {
-	struct sockaddr_storage peer = { .ss_family = AF_UNSPEC };
-	socklen_t len = sizeof(peer);
+	struct dial_address peer = { .len = sizeof(peer.address) };
 
-	if (getpeername(s->fd, (struct sockaddr *)&peer, &len) == -1)
-		return;
-	if (peer.ss_family == AF_INET)
-		(void)inet_ntop(AF_INET,
-		    &((struct sockaddr_in *)&peer)->sin_addr, s->address,
-		    sizeof(s->address));
-	else if (peer.ss_family == AF_INET6)
-		(void)inet_ntop(AF_INET6,
-		    &((struct sockaddr_in6 *)&peer)->sin6_addr, s->address,
-		    sizeof(s->address));
+	if (getpeername(s->fd, (struct sockaddr *)&peer.address, &peer.len) ==
+	    0)
+		(void)dial_text(&peer, s->address);
 }
 
 struct stream *
@@ -91,6 +84,7 @@ stream_free(struct stream *s)
 		return;
 	if (s->tls != NULL && !s->broken)
 		(void)SSL_shutdown(s->tls);
+	X509_free(s->certificate);
 	SSL_free(s->tls);
 	SSL_CTX_free(s->context);
 	close(s->fd);
@@ -108,12 +102,6 @@ const char *
 stream_cipher(const struct stream *s)
 {
 	return s->cipher;
-}
-
-long long
-stream_certificate_end(const struct stream *s)
-{
-	return s->certificate_end;
 }
 
 static int
@@ -341,6 +329,22 @@ fail_openssl(struct error *err)
 	    err, EX_SOFTWARE, "4.3.0", "cannot set up TLS: %s", tls_reason());
 }
 
+/* OpenSSL drops the certificate that it does not trust; who looks for the
+ * reason wants to see it. The verdict stays OpenSSL's. */
+static int
+keep_certificate(int trusted, X509_STORE_CTX *chain)
+{
+	SSL *tls = X509_STORE_CTX_get_ex_data(
+	    chain, SSL_get_ex_data_X509_STORE_CTX_idx());
+	struct stream *s = tls != NULL ? SSL_get_app_data(tls) : NULL;
+	X509 *certificate = X509_STORE_CTX_get0_cert(chain);
+
+	if (s != NULL && s->certificate == NULL && certificate != NULL &&
+	    X509_up_ref(certificate) == 1)
+		s->certificate = certificate;
+	return trusted;
+}
+
 static int
 make_context(
     struct stream *s, const struct stream_trust *trust, struct error *err)
@@ -354,7 +358,7 @@ make_context(
 	SSL_CTX_set_options(s->context,
 	    SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
 	SSL_CTX_set_session_cache_mode(s->context, SSL_SESS_CACHE_OFF);
-	SSL_CTX_set_verify(s->context, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_verify(s->context, SSL_VERIFY_PEER, keep_certificate);
 	return load_trust(s->context, trust, err);
 }
 
@@ -466,20 +470,89 @@ shake_hands(struct stream *s, const struct stream_trust *trust, double deadline,
 	}
 }
 
+/* A name of a certificate as text; "" for kinds that TLS does not look at. */
 static void
-take_tls_facts(struct stream *s)
+alternative_text(const GENERAL_NAME *name, char *out, size_t size)
 {
-	X509 *certificate = SSL_get0_peer_certificate(s->tls);
-	int days, seconds;
-	ASN1_TIME *epoch = ASN1_TIME_set(NULL, 0);
+	const unsigned char *bytes;
+	int len;
 
-	snprintf(s->cipher, sizeof(s->cipher), "%s %s", SSL_get_version(s->tls),
-	    SSL_get_cipher_name(s->tls));
-	if (epoch != NULL && certificate != NULL &&
-	    ASN1_TIME_diff(
-		&days, &seconds, epoch, X509_get0_notAfter(certificate)) == 1)
-		s->certificate_end = days * 86400LL + seconds;
+	out[0] = '\0';
+	if (name->type != GEN_DNS && name->type != GEN_IPADD)
+		return;
+	bytes = ASN1_STRING_get0_data(name->d.ia5);
+	len = ASN1_STRING_length(name->d.ia5);
+	if (name->type == GEN_DNS)
+		(void)snprintf(out, size, "%.*s", len, (const char *)bytes);
+	else if (len == 4 || len == 16)
+		(void)inet_ntop(
+		    len == 4 ? AF_INET : AF_INET6, bytes, out, (socklen_t)size);
+}
+
+static void
+list_names(X509 *certificate, char *out, size_t size)
+{
+	GENERAL_NAMES *names =
+	    X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+	char text[256];
+	struct buf list;
+
+	buf_init(&list, size - 1);
+	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+		alternative_text(
+		    sk_GENERAL_NAME_value(names, i), text, sizeof(text));
+		if (*text != '\0')
+			(void)buf_addf(
+			    &list, "%s%s", list.len > 0 ? ", " : "", text);
+	}
+	GENERAL_NAMES_free(names);
+	strlcpy(out, list.data, size);
+	buf_release(&list);
+}
+
+static void
+name_text(const X509_NAME *name, char *out, size_t size)
+{
+	BIO *text = BIO_new(BIO_s_mem());
+	int n = 0;
+
+	out[0] = '\0';
+	if (text == NULL)
+		return;
+	if (X509_NAME_print_ex(text, name, 0, XN_FLAG_RFC2253) >= 0)
+		n = BIO_read(text, out, (int)size - 1);
+	out[n > 0 ? n : 0] = '\0';
+	BIO_free(text);
+}
+
+static long long
+seconds_of(const ASN1_TIME *time)
+{
+	ASN1_TIME *epoch = ASN1_TIME_set(NULL, 0);
+	int days = 0, seconds = 0;
+
+	if (epoch == NULL || ASN1_TIME_diff(&days, &seconds, epoch, time) != 1)
+		days = seconds = 0;
 	ASN1_TIME_free(epoch);
+	return days * 86400LL + seconds;
+}
+
+int
+stream_certificate(const struct stream *s, struct stream_certificate *out)
+{
+	X509 *certificate = s->certificate;
+
+	if (certificate == NULL)
+		return -1;
+	*out = (struct stream_certificate){ .start = 0 };
+	list_names(certificate, out->names, sizeof(out->names));
+	name_text(X509_get_subject_name(certificate), out->subject,
+	    sizeof(out->subject));
+	name_text(X509_get_issuer_name(certificate), out->issuer,
+	    sizeof(out->issuer));
+	out->start = seconds_of(X509_get0_notBefore(certificate));
+	out->end = seconds_of(X509_get0_notAfter(certificate));
+	return 0;
 }
 
 int
@@ -493,6 +566,7 @@ stream_start_tls(struct stream *s, const struct stream_trust *trust,
 	s->tls = SSL_new(s->context);
 	if (s->tls == NULL || SSL_set_fd(s->tls, s->fd) != 1)
 		return fail_openssl(err);
+	(void)SSL_set_app_data(s->tls, s);
 	s->broken = true;
 	/* Whole records in one read(2). */
 	SSL_set_read_ahead(s->tls, 1);
@@ -500,6 +574,7 @@ stream_start_tls(struct stream *s, const struct stream_trust *trust,
 	    shake_hands(s, trust, deadline, err) == -1)
 		return -1;
 	s->broken = false;
-	take_tls_facts(s);
+	snprintf(s->cipher, sizeof(s->cipher), "%s %s", SSL_get_version(s->tls),
+	    SSL_get_cipher_name(s->tls));
 	return 0;
 }

@@ -65,7 +65,14 @@ int	stream_flush(struct stream *, double deadline, struct error *);
 const char *stream_address(const struct stream *);
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384", or "" before TLS. */
 const char *stream_cipher(const struct stream *);
-/* Seconds since 1970 at which the server's certificate ends; 0 before TLS. */
-long long stream_certificate_end(const struct stream *);
+/* The certificate that the server showed, trusted or not; -1 when it showed
+ * none. Names are those that TLS looks at, joined by ", ". */
+struct stream_certificate {
+	char names[512];
+	char subject[256];
+	char issuer[256];
+	long long start, end;	/* seconds since 1970 */
+};
+int	stream_certificate(const struct stream *, struct stream_certificate *);
 
 #endif

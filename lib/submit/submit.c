@@ -36,7 +36,7 @@ on_wait(void *arg)
 	const struct submit *s = arg;
 
 	return s->submission->waiting(s->submission->waiting_arg) ||
-	       (s->client != NULL && smtp_client_in_doubt(s->client));
+	       smtp_client_in_doubt(s->client);
 }
 
 static int
@@ -148,6 +148,36 @@ new_client(struct submit *s)
 	return smtp_client_new(&options);
 }
 
+struct submit *
+submit_new(const struct submission *about)
+{
+	struct submit *s = xcalloc(1, sizeof(*s));
+
+	s->submission = about;
+	throttle_init(&s->throttle, about->config, about->account, about->kind);
+	if (about->waiting != NULL)
+		s->throttle.waiter = (struct waiter){ on_wait, s };
+	s->two_step = knows_two_step(about);
+	s->client = new_client(s);
+	return s;
+}
+
+struct smtp_client *
+submit_client(struct submit *s)
+{
+	return s->client;
+}
+
+int
+submit_login(
+    struct submit *s, struct token *token, double deadline, struct error *err)
+{
+	int result = login(s, token, deadline, err);
+
+	note_two_step(s);
+	return result;
+}
+
 /* Connect and log in; what the account as a whole meets on the way there is
  * noted. */
 static int
@@ -159,13 +189,10 @@ open_session(struct submit *s, struct token *token, struct error *err)
 		return standing_refused(&s->standing, NULL, err);
 	if (throttle_enter(&s->throttle, deadline, err) == -1)
 		return -1;
-	s->two_step = knows_two_step(s->submission);
-	s->client = new_client(s);
 	if (smtp_client_open(s->client, deadline, err) == -1)
 		return standing_unreachable(&s->standing, err);
-	if (login(s, token, deadline, err) == -1)
+	if (submit_login(s, token, deadline, err) == -1)
 		return standing_refused(&s->standing, NULL, err);
-	note_two_step(s);
 	standing_logged_in(&s->standing);
 	return 0;
 }
@@ -173,16 +200,12 @@ open_session(struct submit *s, struct token *token, struct error *err)
 struct submit *
 submit_open(const struct submission *about, double deadline, struct error *err)
 {
-	struct submit *s = xcalloc(1, sizeof(*s));
+	struct submit *s = submit_new(about);
 	struct token token;
 	int result;
 
-	s->submission = about;
 	s->deadline = deadline;
 	token_init(&token);
-	throttle_init(&s->throttle, about->config, about->account, about->kind);
-	if (about->waiting != NULL)
-		s->throttle.waiter = (struct waiter){ on_wait, s };
 	result = standing_check(&s->standing, about, err);
 	if (result == 0)
 		result = open_session(s, &token, err);

@@ -33,6 +33,7 @@ struct config;
 struct envelope;
 struct error;
 struct submit;
+struct token;
 
 /* What stays the same whatever the message. Kept by reference. */
 struct submission {
@@ -84,6 +85,14 @@ int	submit_send(struct submit *, const struct submit_message *,
 bool	submit_usable(const struct submit *);
 /* NULL is fine. */
 void	submit_close(struct submit *);
+
+/* submit_open() in steps, for who wants to see each, as 'outpost check' does:
+ * nothing is open yet; its client, to be opened by the caller; and the login
+ * with a token, which is replaced where the server will not have it. */
+struct submit *submit_new(const struct submission *);
+struct smtp_client *submit_client(struct submit *);
+int	submit_login(struct submit *, struct token *, double deadline,
+	    struct error *);
 
 /* May the account send that many bytes? EX_UNAVAILABLE. submit_check() asks
  * it, and who takes a body in asks before each piece, so that no disk is

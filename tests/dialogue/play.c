@@ -11,7 +11,7 @@
  *	max-recipients		in a transaction
  *	notify, ret, envid	delivery status wishes; orcpt: of the last recipient
  *	options			chunking two-step eight-bit smtputf8 whole
- *	jobs			login send …; "login send" if not given
+ *	jobs			login send probe …; "login send" if not given
  *
  * The talk:
  *
@@ -338,6 +338,8 @@ next_job(struct talk *t)
 		session_auth(t->session, t->mailbox, t->token);
 	else if (strcmp(job, "send") == 0)
 		session_send(t->session, &t->envelope, t->size);
+	else if (strcmp(job, "probe") == 0)
+		session_probe(t->session, t->envelope.sender);
 	else if (strcmp(job, "quit") == 0)
 		session_quit(t->session);
 	else

@@ -671,7 +671,8 @@ claims_of_a_jwt_are_read(void **state)
 {
 	static const char json[] =
 	    "{\"upn\":\"a@contoso.com\",\"aud\":\"https://outlook.office.com\","
-	    "\"scp\":\"SMTP.Send\",\"roles\":[\"A\",7,\"B\"]}";
+	    "\"scp\":\"SMTP.Send\",\"roles\":[\"A\",7,\"B\"],"
+	    "\"tid\":\"7f3c9a52\",\"appid\":\"b1d0f2ce\",\"oid\":42}";
 	struct oauth_claims claims;
 	struct buf token;
 
@@ -686,6 +687,9 @@ claims_of_a_jwt_are_read(void **state)
 	assert_string_equal(claims.audience, "https://outlook.office.com");
 	assert_string_equal(claims.scopes, "SMTP.Send");
 	assert_string_equal(claims.roles, "A B");
+	assert_string_equal(claims.tenant, "7f3c9a52");
+	assert_string_equal(claims.client_id, "b1d0f2ce");
+	assert_string_equal(claims.object_id, "");
 	for (size_t len = 0; len < token.len - sizeof(".signature"); len++)
 		assert_int_equal(
 		    -1, oauth_response_claims(&claims, token.data, len));

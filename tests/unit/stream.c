@@ -18,6 +18,8 @@
 
 static struct tls_certificate good, expired, other;
 static struct error err;
+static struct stream_certificate shown; /* by the last handshake */
+static bool was_shown;
 
 static double
 soon(void)
@@ -286,6 +288,7 @@ shake(struct service *service, const char *host,
 	close(fd);
 	assert_int_equal(stream_open(&s, host, port, soon(), NULL, &err), 0);
 	result = stream_start_tls(s, trust, soon(), &err);
+	was_shown = stream_certificate(s, &shown) == 0;
 	if (result == 0 && out != NULL) {
 		*out = s;
 		return pid;
@@ -308,7 +311,9 @@ bytes_go_both_ways(void **state)
 	(void)state;
 	assert_true(pid > 0);
 	assert_non_null(strstr(stream_cipher(s), "TLSv1.3"));
-	assert_true(stream_certificate_end(s) > 1700000000);
+	assert_true(was_shown);
+	assert_true(shown.end > 1700000000 && shown.start < shown.end);
+	assert_non_null(strstr(shown.names, "localhost"));
 	for (size_t i = 0; i < BULK; i++) {
 		bulk[i] = (char)(i * 7 % 251);
 		if (bulk[i] == '!')
@@ -389,6 +394,11 @@ unknown_authority(void **state)
 	(void)state;
 	assert_int_equal(shake(&service, "localhost", &trust, NULL), -1);
 	assert_hold("cannot be trusted", other.folder);
+	/* Who made it is what one wants to know. */
+	assert_true(was_shown);
+	assert_string_not_equal(shown.issuer, "");
+	assert_non_null(strstr(shown.names, "localhost"));
+	assert_non_null(strstr(shown.names, "127.0.0.1"));
 }
 
 static void
