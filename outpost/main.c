@@ -38,6 +38,9 @@ static const struct command commands[] = {
 	  "forget the sign-in of an account", logout_run, true, NULL },
 	{ "token", "[account]",
 	  "print a valid access token", token_run, true, NULL },
+	{ "check", "[--send address] [--json] [account]",
+	  "try all that sending needs, step by step",
+	  check_run, false, check_help },
 	{ "explain", "[--json] text",
 	  "what a server's reply or an error means, and what to do",
 	  explain_run, false, explain_help },
@@ -195,10 +198,40 @@ owner_of_secrets(const struct outpost *o)
 }
 
 static int
+become(uid_t owner, const char *whose, struct error *err)
+{
+	const struct passwd *entry = getpwuid(owner);
+
+	if (entry == NULL)
+		return error_set(err, EX_CONFIG, "5.3.5",
+		    "uid %ld, which %s belong to, has no name", (long)owner,
+		    whose);
+	return startup_become(entry->pw_name, err);
+}
+
+int
+outpost_take_submit(const struct outpost *o, struct error *err)
+{
+	char *program = xasprintf("%s/submit", o->libexec);
+	struct stat status;
+	uid_t owner = geteuid();
+
+	if (!o->system)
+		owner = owner_of_secrets(o);
+	else if (stat(program, &status) == 0)
+		owner = status.st_uid;
+	free(program);
+	if (geteuid() == 0 && owner != 0 &&
+	    become(owner, "Outpost's files", err) == -1)
+		return -1;
+	startup_guard_secrets();
+	return 0;
+}
+
+static int
 become_owner(const struct outpost *o, struct error *err)
 {
 	uid_t owner = owner_of_secrets(o);
-	const struct passwd *entry;
 
 	if (owner == geteuid())
 		return 0;
@@ -208,11 +241,7 @@ become_owner(const struct outpost *o, struct error *err)
 		    o->config.state_dir, (long)owner);
 		return error_hint(err, "run this as root");
 	}
-	if ((entry = getpwuid(owner)) == NULL)
-		return error_set(err, EX_CONFIG, "5.3.5",
-		    "uid %ld, which '%s/secrets' belongs to, has no name",
-		    (long)owner, o->config.state_dir);
-	return startup_become(entry->pw_name, err);
+	return become(owner, "the sign-ins", err);
 }
 
 int
@@ -226,8 +255,8 @@ outpost_take_secrets(const struct outpost *o, struct error *err)
 
 /* On a system installation the programs with rights listen to nobody's
  * configuration but the system's, so neither do we. */
-static int
-load_config(struct outpost *o, struct error *err)
+int
+outpost_load(struct outpost *o, struct error *err)
 {
 	const char *libexec = getenv("OUTPOST_LIBEXEC");
 	char *path;
@@ -292,7 +321,7 @@ run(struct outpost *o, int argc, char **argv, struct error *err)
 		print_usage(command);
 		return 0;
 	}
-	if (command->needs_config && load_config(o, err) == -1)
+	if (command->needs_config && outpost_load(o, err) == -1)
 		return -1;
 	return command->run(o, argc - first, argv + first, err);
 }

@@ -13,6 +13,7 @@
 #include "base/startup.h"
 
 struct error;
+struct token;
 
 struct outpost {
 	struct startup who;
@@ -24,12 +25,16 @@ struct outpost {
 
 /* What 'outpost help COMMAND' tells besides its line. */
 extern const char explain_help[];
+extern const char check_help[];
 
+int	check_run(struct outpost *, int argc, char **argv, struct error *);
 int	explain_run(struct outpost *, int argc, char **argv, struct error *);
 int	login_run(struct outpost *, int argc, char **argv, struct error *);
 int	logout_run(struct outpost *, int argc, char **argv, struct error *);
 int	token_run(struct outpost *, int argc, char **argv, struct error *);
 
+/* Read the configuration, for commands whose row does not say so. */
+int	outpost_load(struct outpost *, struct error *);
 /* The account of that mailbox, or for NULL the default one. EX_CONFIG names
  * the accounts there are. */
 int	outpost_account(const struct outpost *, const char *mailbox,
@@ -40,6 +45,13 @@ int	outpost_argument(int argc, char **argv, int first, const char **out,
 /* Before secrets are touched: root becomes the user whose they are, others
  * must be that user; and nobody can look into the process any more. */
 int	outpost_take_secrets(const struct outpost *, struct error *);
+/* Before the network is used as submit would: root becomes the user that
+ * submit runs as; others stay who they are; guarded as above. */
+int	outpost_take_submit(const struct outpost *, struct error *);
+/* An access token as submit gets it, from the cache or from the token program;
+ * for who may run neither, through submit, which decides who may have it. */
+int	outpost_token(const struct outpost *, const struct account *,
+	    struct token *, struct error *);
 /* See standard output written: EX_IOERR when any of it was not. */
 int	outpost_flush(struct error *);
 

@@ -1,7 +1,5 @@
 /* outpost token: prints a valid access token, for programs that speak to
- * Exchange themselves. Got as submit gets it, from the cache or from the token
- * program; by who may run neither, through submit, which decides who may have
- * it.
+ * Exchange themselves.
  */
 #include "token/token.h"
 
@@ -13,9 +11,9 @@
 
 #define TOKEN_SECONDS 60.0
 
-static int
-get(const struct outpost *o, const struct account *account, struct token *token,
-    struct error *err)
+int
+outpost_token(const struct outpost *o, const struct account *account,
+    struct token *token, struct error *err)
 {
 	double deadline = file_now() + TOKEN_SECONDS;
 	char *program = xasprintf("%s/token", o->libexec);
@@ -42,7 +40,7 @@ token_run(struct outpost *o, int argc, char **argv, struct error *err)
 		return -1;
 	startup_guard_secrets();
 	token_init(&token);
-	result = get(o, account, &token, err);
+	result = outpost_token(o, account, &token, err);
 	if (result == 0)
 		printf("%s\n", token.value.data);
 	token_release(&token);

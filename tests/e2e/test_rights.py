@@ -1,9 +1,11 @@
 """Three trust levels, tried as root with real users and a set-id copy of the
 build (DESIGN: programs, users, files)."""
+import json
 import os
 import pwd
 import shutil
 import subprocess
+import threading
 
 import pytest
 
@@ -502,3 +504,74 @@ def test_workload_of_the_system_is_not_told_by_the_environment(
     assert done.returncode == 78, done
     assert b"federated_token_file" in done.stderr
     assert office.requests == []
+
+
+def check(system, user):
+    done = system.run(user, f"{LIBEXEC}/outpost check --json")
+    answer = json.loads(done.stdout)
+    assert done.stderr == b"", done
+    return done.returncode, {f["step"]: f for f in answer["steps"]}
+
+
+def owners(system):
+    """Who owns what lies in the folders of state and queue."""
+    return {pwd.getpwuid(path.stat().st_uid).pw_name
+            for folder in (system.state, system.queue)
+            for path in folder.glob("**/*")}
+
+
+def test_check_by_root_is_done_as_the_services(system, office):
+    code, steps = check(system, "root")
+    assert code == 0, steps
+    assert set(f["verdict"] for f in steps.values()) == {"ok"}
+    assert "made now" in steps["token"]["text"]
+    assert owners(system) == {OUTPOST_AUTH}, "root leaves nothing"
+    assert office.messages == []
+
+
+def test_check_by_root_speaks_to_the_server_as_the_service(system, office):
+    office.fault("at EHLO stall 5")
+    run = threading.Thread(target=check, args=(system, "root"))
+    run.start()
+    assert office.wait_for(lambda: office.sessions, 30)
+    users = {int(fields[7]) for fields in
+             map(str.split, open("/proc/net/tcp").readlines()[1:])
+             if fields[2].endswith(f":{office.smtp_port:04X}")}
+    run.join()
+    assert users == {pwd.getpwnam(OUTPOST).pw_uid}
+
+
+def test_check_without_rights_says_what_it_could_not_look_at(system, office):
+    assert system.run(CALLER, system.sendmail).returncode == OK
+    code, steps = check(system, CALLER)
+    assert code == 1, steps
+    seen = {step: f["verdict"] for step, f in steps.items()}
+    assert seen == {"files": "unseen", "dns": "ok", "tcp": "ok",
+                    "banner": "ok", "tls": "ok", "xoauth2": "ok",
+                    "clock": "ok", "token": "unseen", "claims": "skipped",
+                    "auth": "skipped", "sender": "skipped"}
+    assert steps["files"]["hint"] == steps["token"]["hint"] == "run this as root"
+
+
+@pytest.mark.parametrize("path, mode, hint", [
+    ("state/secrets", 0o755, "chmod 700"), ("state/tokens", 0o2755, "chmod 2750"),
+    ("queue", 0o750, "chmod 700"), ("libexec/token", 0o4755, "chmod 4710"),
+    ("etc/outpost.conf", 0o664, "chmod 644"),
+    ("libexec/submit", 0o755, "chmod 6755"),
+])
+def test_check_finds_modes_that_let_others_in(system, path, mode, hint):
+    os.chmod(system.root / path, mode)
+    done = system.run("root", f"{LIBEXEC}/outpost check --json")
+    files = [f for f in json.loads(done.stdout)["steps"]
+             if f["step"] == "files"]
+    assert done.returncode in (1, 2)
+    assert len(files) == 1 and f"run '{hint} " in files[0]["hint"], files
+
+
+def test_check_finds_a_folder_that_belongs_to_another(system):
+    os.chown(system.queue, 0, 0)
+    done = system.run("root", f"{LIBEXEC}/outpost check --json")
+    [files] = [f for f in json.loads(done.stdout)["steps"]
+               if f["step"] == "files"]
+    assert done.returncode == 1
+    assert files["hint"] == f"run 'chown {OUTPOST} {system.queue}'"

@@ -1,0 +1,793 @@
+/* outpost check: tries, step by step, all that sending needs, and says of each
+ * what was found, what the server said, why, and what to do.
+ *
+ * It goes the way of a message: with submit's options and submit's login, and
+ * for root as the user that submit is. Only --send sends one.
+ */
+#include "outpost/check.h"
+
+#include <stdarg.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "account/config.h"
+#include "auth/http.h"
+#include "auth/oauth.h"
+#include "base/file.h"
+#include "base/xalloc.h"
+#include "mail/address.h"
+#include "mail/complete.h"
+#include "mail/envelope.h"
+#include "outpost/outpost.h"
+#include "smtp/dial.h"
+#include "smtp/stream.h"
+
+#define HTTP_SECONDS 30.0
+#define SESSION_SECONDS 90.0 /* for AUTH, and for MAIL */
+#define SAID_MAX (64u * 1024)
+#define DAY 86400
+#define CERTIFICATE_DAYS 7 /* so near its end is worth a warning */
+#define GRAPH "00000003-0000-0000-c000-000000000000"
+
+const char check_help[] =
+    "Looks, in this order, at files and modes, the server's address, the TCP\n"
+    "connection, banner and STARTTLS, TLS and certificate, AUTH XOAUTH2, the\n"
+    "clock, the access token and what it says, the login, and the sender.\n"
+    "Steps that an earlier failure makes senseless are skipped.\n"
+    "\n"
+    "  --send address   send a short message there in the end\n"
+    "  --json           for programs\n"
+    "\n"
+    "Exits 0 when all is well, 1 with warnings, 2 when a step failed.\n";
+
+enum step {
+	STEP_FILES,
+	STEP_DNS,
+	STEP_TCP,
+	STEP_BANNER,
+	STEP_TLS,
+	STEP_XOAUTH2,
+	STEP_CLOCK,
+	STEP_TOKEN,
+	STEP_CLAIMS,
+	STEP_AUTH,
+	STEP_SENDER,
+	STEP_MESSAGE,
+	STEPS,
+};
+
+static int find(struct check *, struct finding *, const struct error *,
+    const char *, ...) __attribute__((format(printf, 4, 5)));
+
+/* The sentence of an error that a reply made ends in the server's words: these
+ * go to a place of their own, as the server said them. */
+static void
+take_words(const struct check *c, struct finding *f)
+{
+	const char *line = c->said.data, *end;
+	char *words;
+
+	for (; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+		char mark[] = ": 000";
+
+		if (*line != '4' && *line != '5')
+			continue;
+		memcpy(mark + 2, line, 3);
+		words = strstr(f->cause, mark);
+		if (words == NULL && strncmp(f->server, line, 3) != 0)
+			continue;
+		if (words != NULL)
+			*words = '\0';
+		if (*f->server != '\0')
+			strlcat(f->server, " ", sizeof(f->server));
+		strlcat(f->server, line, sizeof(f->server));
+		f->server[strcspn(f->server, "\n")] = '\0';
+	}
+}
+
+/* A failure: what failed, the server's words, and the error's own cause and
+ * hint. Returns -1. */
+static int
+find(struct check *c, struct finding *f, const struct error *why,
+    const char *format, ...)
+{
+	va_list ap;
+
+	*f = (struct finding){ .verdict = CHECK_FAILED };
+	va_start(ap, format);
+	(void)vsnprintf(f->text, CHECK_TEXT_SIZE, format, ap);
+	va_end(ap);
+	strlcpy(f->cause, why->text, sizeof(f->cause));
+	strlcpy(f->hint, why->hint, sizeof(f->hint));
+	take_words(c, f);
+	return -1;
+}
+
+/* The command that shows what the server says and shows by itself. */
+static void
+hint_openssl(struct finding *f, const struct account *a)
+{
+	char more[sizeof(f->hint)];
+
+	strlcpy(more, f->hint, sizeof(more));
+	check_put(f->hint,
+	    "run 'openssl s_client -starttls smtp -connect %s:%lld -servername "
+	    "%s </dev/null' to see who answers; %s",
+	    a->host, a->port, a->host, more);
+}
+
+static void
+trace(void *arg, char direction, const char *line)
+{
+	struct check *c = arg;
+
+	if (direction == 'C') {
+		buf_clear(&c->said);
+		return;
+	}
+	if (c->banner[0] == '\0')
+		strlcpy(c->banner, line, sizeof(c->banner));
+	(void)buf_addf(&c->said, "%s\n", line);
+}
+
+static int
+step_files(struct check *c)
+{
+	struct finding f;
+	struct error why;
+
+	if (c->account == NULL)
+		return -1;
+	check_files(c);
+	if (outpost_take_submit(c->outpost, &why) == 0)
+		return 0;
+	find(c, &f, &why, "cannot act as the service does");
+	check_report(c, &f);
+	return -1;
+}
+
+static int
+step_dns(struct check *c)
+{
+	struct dial_address found[DIAL_ADDRESSES_MAX];
+	char text[DIAL_TEXT_SIZE];
+	struct buf list;
+	struct finding f;
+	struct error why;
+	size_t count;
+
+	if (dial_look_up(c->account->host, (unsigned)c->account->port,
+		file_now() + (double)c->outpost->config.patience, NULL, found,
+		&count, &why) == -1) {
+		find(c, &f, &why, "'%s' has no address", c->account->host);
+		check_put(f.hint, "run 'getent ahosts %s'; %s",
+		    c->account->host, why.hint);
+		check_report(c, &f);
+		return -1;
+	}
+	buf_init(&list, sizeof(f.text) / 2);
+	for (size_t i = 0; i < count; i++)
+		(void)buf_addf(&list, "%s%s", i > 0 ? ", " : "",
+		    dial_text(&found[i], text));
+	check_say(c, CHECK_OK, "%s is %s", c->account->host, list.data);
+	buf_release(&list);
+	return 0;
+}
+
+static int
+step_tcp(struct check *c)
+{
+	const struct account *a = c->account;
+	struct finding f;
+	struct error why;
+
+	c->submit = submit_new(&c->submission);
+	c->client = submit_client(c->submit);
+	if (smtp_client_connect(c->client,
+		file_now() + (double)c->outpost->config.patience, &why) == 0) {
+		check_say(c, CHECK_OK, "%s port %lld",
+		    smtp_client_address(c->client), a->port);
+		return 0;
+	}
+	find(c, &f, &why, "no connection to %s port %lld", a->host, a->port);
+	check_put(f.hint,
+	    "run 'timeout 9 bash -c \"</dev/tcp/%s/%lld\" && echo open'; %s",
+	    a->host, a->port, why.hint);
+	check_report(c, &f);
+	return -1;
+}
+
+static int
+step_banner(struct check *c)
+{
+	const struct capabilities *offers;
+	struct finding f;
+	struct error why;
+
+	if (smtp_client_greet(c->client, &why) == 0) {
+		check_say(c, CHECK_OK, "%s", c->banner);
+		return 0;
+	}
+	offers = smtp_client_capabilities(c->client);
+	find(c, &f, &why, "%s cannot be spoken to", c->account->host);
+	if (*smtp_client_server(c->client) != '\0' && !offers->starttls)
+		hint_openssl(&f, c->account);
+	if (*f.server == '\0')
+		strlcpy(f.server, c->banner, sizeof(f.server));
+	check_report(c, &f);
+	return -1;
+}
+
+static void
+describe_certificate(const struct check *c, char *out, size_t size)
+{
+	struct stream_certificate shown;
+
+	if (smtp_client_certificate(c->client, &shown) == -1) {
+		strlcpy(out, "no certificate", size);
+		return;
+	}
+	(void)snprintf(out, size, "certificate for %s by %s, %lld days left",
+	    *shown.names != '\0' ? shown.names : shown.subject, shown.issuer,
+	    (shown.end - (long long)time(NULL)) / DAY);
+}
+
+/* Microsoft renews its own; that of a proxy on the way somebody must. */
+static void
+warn_of_certificate_end(struct check *c)
+{
+	struct finding f = { .verdict = CHECK_WARNING };
+	struct stream_certificate shown;
+
+	if (smtp_client_certificate(c->client, &shown) == -1 ||
+	    shown.end - (long long)time(NULL) >= CERTIFICATE_DAYS * DAY)
+		return;
+	check_put(f.text, "the certificate of %s ends within %d days",
+	    c->account->host, CERTIFICATE_DAYS);
+	strlcpy(f.hint, "if a proxy of yours shows it, renew it there",
+	    sizeof(f.hint));
+	check_report(c, &f);
+}
+
+static int
+step_tls(struct check *c)
+{
+	char certificate[CHECK_TEXT_SIZE];
+	struct finding f;
+	struct error why;
+	int result = smtp_client_secure(c->client, &why);
+
+	describe_certificate(c, certificate, sizeof(certificate));
+	if (result == 0) {
+		check_say(c, CHECK_OK, "%s, %s", smtp_client_cipher(c->client),
+		    certificate);
+		warn_of_certificate_end(c);
+		return 0;
+	}
+	if (*smtp_client_cipher(c->client) != '\0')
+		find(c, &f, &why, "TLS runs, but not the session in it");
+	else
+		find(c, &f, &why, "no TLS with %s: %s", c->account->host,
+		    certificate);
+	if (why.class == ERROR_HOLD)
+		hint_openssl(&f, c->account);
+	check_report(c, &f);
+	return -1;
+}
+
+/* The line of the answer to EHLO that speaks of AUTH, as the server wrote
+ * it. */
+static void
+copy_auth_line(const struct check *c, char *out, size_t size)
+{
+	const char *line = c->said.data, *end;
+
+	out[0] = '\0';
+	for (; (end = strchr(line, '\n')) != NULL; line = end + 1)
+		if (strncasecmp(line + 3, "-AUTH", 5) == 0 ||
+		    strncasecmp(line + 3, " AUTH", 5) == 0) {
+			strlcpy(out, line, size);
+			out[strcspn(out, "\n")] = '\0';
+			return;
+		}
+}
+
+static int
+step_xoauth2(struct check *c)
+{
+	const struct capabilities *offers = smtp_client_capabilities(c->client);
+	struct finding f = { .verdict = CHECK_FAILED };
+
+	copy_auth_line(c, f.server, sizeof(f.server));
+	if (offers->auth_xoauth2) {
+		check_say(c, CHECK_OK, "%s", f.server);
+		return 0;
+	}
+	check_put(f.text, "%s does not offer AUTH XOAUTH2",
+	    smtp_client_server(c->client));
+	strlcpy(f.cause,
+	    "this is not Microsoft's submission server, or something on the "
+	    "way changes its answers",
+	    sizeof(f.cause));
+	strlcpy(f.hint, "check 'host' and 'port' in outpost.conf (port 587)",
+	    sizeof(f.hint));
+	hint_openssl(&f, c->account);
+	check_report(c, &f);
+	return -1;
+}
+
+/* Assertions break where the clock is off; tokens alone bear it. */
+static int
+judge_clock(struct check *c, const char *host, long long ahead)
+{
+	struct finding f = { .verdict = CHECK_WARNING };
+	bool asserts = c->account->auth == AUTH_CERTIFICATE;
+
+	if (ahead <= OAUTH_CLOCK_TOLERANCE && ahead >= -OAUTH_CLOCK_TOLERANCE) {
+		check_say(c, CHECK_OK, "%lld s %s that of %s",
+		    ahead < 0 ? -ahead : ahead,
+		    ahead < 0 ? "behind" : "ahead of", host);
+		return 0;
+	}
+	if (asserts)
+		f.verdict = CHECK_FAILED;
+	check_put(f.text, "%lld s %s that of %s", ahead < 0 ? -ahead : ahead,
+	    ahead < 0 ? "behind" : "ahead of", host);
+	strlcpy(f.cause,
+	    asserts ? "Microsoft refuses what is signed with a wrong time"
+		    : "tokens are renewed too late or too early",
+	    sizeof(f.cause));
+	strlcpy(f.hint,
+	    "run 'timedatectl set-ntp true', or set this machine's clock",
+	    sizeof(f.hint));
+	check_report(c, &f);
+	return asserts ? -1 : 0;
+}
+
+static int
+step_clock(struct check *c)
+{
+	const struct account *a = c->account;
+	const struct http_options options = { a->ca_dir, a->ca_file, a->proxy };
+	struct oauth oauth = { .account = a };
+	char host[HTTP_HOST_SIZE];
+	struct finding f;
+	struct error why;
+	time_t date = 0;
+	int result;
+
+	if (a->auth == AUTH_MANAGED_IDENTITY) {
+		check_say(
+		    c, CHECK_SKIPPED, "a managed identity asks no authority");
+		return 0;
+	}
+	http_host(host, a->authority);
+	oauth.http = http_new(&options);
+	result = oauth_date(&oauth, file_now() + HTTP_SECONDS, &date, &why);
+	http_free(oauth.http);
+	if (result == -1) {
+		find(c, &f, &why, "%s cannot be asked", host);
+		f.server[0] = '\0';
+		check_report(c, &f);
+		return -1;
+	}
+	if (date == 0) {
+		check_say(c, CHECK_WARNING, "%s does not tell the time", host);
+		return 0;
+	}
+	return judge_clock(c, host, (long long)time(NULL) - (long long)date);
+}
+
+static int
+step_token(struct check *c)
+{
+	const struct config *config = &c->outpost->config;
+	bool cached =
+	    token_cached(&c->token, config, c->account, time(NULL)) == 0;
+	struct finding f;
+	struct error why;
+
+	if (outpost_token(c->outpost, c->account, &c->token, &why) == 0) {
+		check_say(c, CHECK_OK, "%s, %lld minutes left",
+		    cached ? "from the cache" : "made now",
+		    ((long long)c->token.expires - (long long)time(NULL)) / 60);
+		c->has_claims =
+		    oauth_response_claims(&c->claims, c->token.value.data,
+			c->token.value.len) == 0;
+		return 0;
+	}
+	find(c, &f, &why, "no access token for %s", c->account->mailbox);
+	f.server[0] = '\0';
+	if (c->outpost->system && geteuid() == c->outpost->who.caller &&
+	    geteuid() != 0 && why.exit_code == EX_NOPERM) {
+		f.verdict = CHECK_UNSEEN;
+		strlcpy(f.hint, "run this as root", sizeof(f.hint));
+	}
+	check_report(c, &f);
+	return -1;
+}
+
+static bool
+has_word(const char *words, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (; *(words += strspn(words, " ")) != '\0';
+	     words += strcspn(words, " "))
+		if (strcspn(words, " ") == len &&
+		    strncasecmp(words, word, len) == 0)
+			return true;
+	return false;
+}
+
+static bool
+is_for_graph(const struct oauth_claims *claims)
+{
+	return strcmp(claims->audience, GRAPH) == 0 ||
+	       strstr(claims->audience, "graph.microsoft") != NULL;
+}
+
+static bool
+is_application(const struct check *c)
+{
+	return c->account->auth != AUTH_LOGIN;
+}
+
+static int
+claim_graph(const struct check *c, struct finding *f)
+{
+	if (!is_for_graph(&c->claims))
+		return 0;
+	check_put(f->cause,
+	    "the token is for Microsoft Graph (aud %s), and Exchange takes "
+	    "only its own",
+	    c->claims.audience);
+	check_put(f->hint,
+	    "take 'scope' of %s out of outpost.conf, then run 'outpost %s %s'",
+	    c->account->mailbox, is_application(c) ? "check" : "login",
+	    c->account->mailbox);
+	return -1;
+}
+
+/* What the application was granted. Roles may be missing and Exchange may
+ * let it in by a role assignment of its own, hence only a warning. */
+static int
+claim_permission(const struct check *c, struct finding *f)
+{
+	const struct oauth_claims *claims = &c->claims;
+	const struct account *a = c->account;
+	const char *role =
+	    strcmp(a->cloud, "hve") == 0 ? "Mail.Send" : "SMTP.SendAsApp";
+
+	if (has_word(claims->scopes, "SMTP.Send") ||
+	    has_word(claims->roles, role))
+		return 0;
+	check_put(f->cause,
+	    "the token has no permission to send (%s): it has %s%s%s",
+	    is_application(c) ? role : "SMTP.Send",
+	    *claims->scopes != '\0' ? claims->scopes : "",
+	    *claims->roles != '\0' ? claims->roles : "",
+	    *claims->scopes == '\0' && *claims->roles == '\0' ? "none" : "");
+	if (is_application(c))
+		check_put(f->hint,
+		    "add %s to the application's API permissions and let an "
+		    "administrator open %s/%s/adminconsent?client_id=%s; or "
+		    "run 'New-ManagementRoleAssignment -Role \"Application "
+		    "SMTP.SendAsApp\" -App %s' in Exchange Online PowerShell",
+		    role, a->authority,
+		    a->tenant != NULL ? a->tenant : "TENANT", claims->client_id,
+		    claims->object_id);
+	else
+		check_put(f->hint,
+		    "add SMTP.Send to the application's API permissions, then "
+		    "run 'outpost login %s'",
+		    a->mailbox);
+	return -1;
+}
+
+static int
+claim_user(const struct check *c, struct finding *f)
+{
+	const char *user = c->claims.user, *mailbox = c->account->mailbox;
+
+	if (*user == '\0' || strcasecmp(user, mailbox) == 0)
+		return 0;
+	check_put(f->cause,
+	    "%s signed in, not %s: Exchange must let that user into the "
+	    "mailbox",
+	    user, mailbox);
+	check_put(f->hint,
+	    "run 'outpost login %s' and sign in as %s, or let an administrator "
+	    "run 'Add-MailboxPermission -Identity %s -User %s -AccessRights "
+	    "FullAccess' in Exchange Online PowerShell",
+	    mailbox, mailbox, mailbox, user);
+	return -1;
+}
+
+/* A claim that may keep Exchange from taking the token: -1, with cause and
+ * advice. */
+static int (*const claim_tests[])(const struct check *, struct finding *) = {
+	claim_graph,
+	claim_permission,
+	claim_user,
+};
+
+#define CLAIM_TESTS (sizeof(claim_tests) / sizeof(claim_tests[0]))
+
+static int
+step_claims(struct check *c)
+{
+	const struct oauth_claims *claims = &c->claims;
+	struct finding f = { .verdict = CHECK_OK };
+
+	if (!c->has_claims) {
+		check_say(c, CHECK_OK,
+		    "the token says nothing of itself, as those of personal "
+		    "accounts do");
+		return 0;
+	}
+	check_say(c, CHECK_OK, "aud %s, tid %s, appid %s%s%s%s%s%s%s",
+	    claims->audience, claims->tenant, claims->client_id,
+	    *claims->scopes != '\0' ? ", scp " : "", claims->scopes,
+	    *claims->roles != '\0' ? ", roles " : "", claims->roles,
+	    *claims->user != '\0' ? ", upn " : "", claims->user);
+	for (size_t i = 0; i < CLAIM_TESTS; i++) {
+		f = (struct finding){ .verdict = CHECK_WARNING };
+		if (claim_tests[i](c, &f) == 0)
+			continue;
+		strlcpy(f.text, f.cause, sizeof(f.text));
+		f.cause[0] = '\0';
+		check_report(c, &f);
+	}
+	return 0;
+}
+
+/* "535 5.7.3" has one text for all that can be wrong: the token tells more. */
+static void
+explain_refusal(const struct check *c, struct finding *f)
+{
+	const struct oauth_claims *claims = &c->claims;
+	const char *mailbox = c->account->mailbox;
+
+	for (size_t i = 0; c->has_claims && i < CLAIM_TESTS; i++)
+		if (claim_tests[i](c, f) == -1)
+			return;
+	if (!is_application(c) || !c->has_claims)
+		return;
+	check_put(f->cause,
+	    "Exchange does not know the application %s by its object id %s, or "
+	    "it has no right to %s; a change needs up to an hour",
+	    claims->client_id, claims->object_id, mailbox);
+	check_put(f->hint,
+	    "run 'New-ServicePrincipal -AppId %s -ObjectId %s' and "
+	    "'Add-MailboxPermission -Identity %s -User %s -AccessRights "
+	    "FullAccess' in Exchange Online PowerShell",
+	    claims->client_id, claims->object_id, mailbox, claims->object_id);
+}
+
+static double
+give_time(struct check *c)
+{
+	double deadline = file_now() + SESSION_SECONDS;
+
+	smtp_client_set_deadline(c->client, deadline);
+	return deadline;
+}
+
+static int
+step_auth(struct check *c)
+{
+	struct finding f;
+	struct error why;
+
+	if (submit_login(c->submit, &c->token, give_time(c), &why) == 0) {
+		check_say(c, CHECK_OK, "%.*s", (int)strcspn(c->said.data, "\n"),
+		    c->said.data);
+		return 0;
+	}
+	find(c, &f, &why, "%s is not let in", c->account->mailbox);
+	if (smtp_client_token_rejected(c->client) &&
+	    strcmp(why.status, "5.7.3") == 0)
+		explain_refusal(c, &f);
+	check_report(c, &f);
+	return -1;
+}
+
+static int
+step_sender(struct check *c)
+{
+	const char *mailbox = c->account->mailbox;
+	struct finding f;
+	struct error why;
+
+	(void)give_time(c);
+	if (smtp_client_probe(c->client, mailbox, &why) == 0) {
+		check_say(c, CHECK_OK,
+		    "MAIL FROM:<%s> is taken; who it may send as shows with a "
+		    "message alone (--send)",
+		    mailbox);
+		return 0;
+	}
+	find(c, &f, &why, "MAIL FROM:<%s> is not taken", mailbox);
+	check_report(c, &f);
+	return -1;
+}
+
+static void
+write_message(const struct check *c, struct buf *out)
+{
+	char date[COMPLETE_DATE_SIZE];
+	const char *mailbox = c->account->mailbox;
+	time_t now = time(NULL);
+	struct tm local;
+
+	(void)localtime_r(&now, &local);
+	complete_date(date, &local, (int)local.tm_gmtoff);
+	(void)buf_addf(out,
+	    "From: <%s>\r\nTo: <%s>\r\nSubject: Test from %s\r\nDate: %s\r\n"
+	    "Message-ID: <%lld.%08x@%s>\r\nAuto-Submitted: auto-generated\r\n"
+	    "\r\n"
+	    "This is a test by 'outpost check' on %s.\r\n"
+	    "Mail of %s goes out.\r\n",
+	    mailbox, c->send_to, c->host, date, (long long)now, arc4random(),
+	    strchr(mailbox, '@') + 1, c->host, mailbox);
+}
+
+static int
+step_message(struct check *c)
+{
+	struct smtp_content content = { .body_fd = -1 };
+	struct envelope envelope;
+	struct buf message;
+	struct finding f;
+	struct error why;
+	int result;
+
+	buf_init(&message, 16384);
+	write_message(c, &message);
+	content.header = message.data;
+	content.header_len = message.len;
+	envelope_init(&envelope);
+	envelope.sender = xstrdup(c->account->mailbox);
+	result = envelope_add(&envelope, c->send_to, &why);
+	(void)give_time(c);
+	if (result == 0)
+		result = smtp_client_send(c->client, &envelope, &content, &why);
+	if (result == 0)
+		check_say(
+		    c, CHECK_OK, "%s", smtp_client_receipt(c->client)->reply);
+	else {
+		find(c, &f, &why, "the message to %s is not taken", c->send_to);
+		check_report(c, &f);
+	}
+	envelope_release(&envelope);
+	buf_release(&message);
+	return result;
+}
+
+#define AFTER(step) (1u << STEP_##step)
+
+/* clang-format off */
+static const struct {
+	const char *name;
+	unsigned needs;
+	int (*run)(struct check *);
+} steps[STEPS] = {
+	[STEP_FILES]   = { "files",   0, step_files },
+	[STEP_DNS]     = { "dns",     AFTER(FILES), step_dns },
+	[STEP_TCP]     = { "tcp",     AFTER(DNS), step_tcp },
+	[STEP_BANNER]  = { "banner",  AFTER(TCP), step_banner },
+	[STEP_TLS]     = { "tls",     AFTER(BANNER), step_tls },
+	[STEP_XOAUTH2] = { "xoauth2", AFTER(TLS), step_xoauth2 },
+	[STEP_CLOCK]   = { "clock",   AFTER(FILES), step_clock },
+	[STEP_TOKEN]   = { "token",   AFTER(FILES), step_token },
+	[STEP_CLAIMS]  = { "claims",  AFTER(TOKEN), step_claims },
+	[STEP_AUTH]    = { "auth",    AFTER(XOAUTH2) | AFTER(TOKEN), step_auth },
+	[STEP_SENDER]  = { "sender",  AFTER(AUTH), step_sender },
+	[STEP_MESSAGE] = { "message", AFTER(AUTH) | AFTER(SENDER), step_message },
+};
+/* clang-format on */
+
+static void
+run_steps(struct check *c)
+{
+	unsigned done = 0;
+
+	for (size_t i = 0; i < STEPS; i++) {
+		unsigned missing = steps[i].needs & ~done;
+		size_t first = 0;
+
+		if (i == STEP_MESSAGE && c->send_to == NULL)
+			continue;
+		c->step = steps[i].name;
+		while (missing != 0 && (missing >> first & 1) == 0)
+			first++;
+		if (missing != 0)
+			check_say(
+			    c, CHECK_SKIPPED, "needs '%s'", steps[first].name);
+		else if (steps[i].run(c) == 0)
+			done |= 1u << i;
+	}
+}
+
+static int
+parse_arguments(struct check *c, int argc, char **argv, struct error *err)
+{
+	for (int i = 1; i < argc; i++)
+		if (strcmp(argv[i], "--json") == 0) {
+			c->json = true;
+		} else if (strcmp(argv[i], "--send") == 0 && i + 1 < argc) {
+			c->send_to = argv[++i];
+		} else if (argv[i][0] == '-' || c->mailbox != NULL) {
+			error_set(err, EX_USAGE, "5.3.0",
+			    "check does not take '%s'", argv[i]);
+			return error_hint(
+			    err, "'outpost help check' tells more");
+		} else
+			c->mailbox = argv[i];
+	if (c->send_to == NULL ||
+	    address_smtp_safe(c->send_to, NULL, NULL) == 0)
+		return 0;
+	return error_set(err, EX_USAGE, "5.1.3",
+	    "--send: '%s' is not a mail address", c->send_to);
+}
+
+/* A configuration that cannot be read is a finding like others. */
+static int
+load(struct check *c, struct error *err)
+{
+	struct outpost *o = c->outpost;
+	struct finding f;
+	struct error why;
+
+	c->step = steps[STEP_FILES].name;
+	if (outpost_load(o, &why) == -1) {
+		if (o->system && o->config_option != NULL) {
+			*err = why;
+			return -1;
+		}
+		find(c, &f, &why, "the configuration cannot be used");
+		check_report(c, &f);
+		return 0;
+	}
+	return outpost_account(o, c->mailbox, &c->account, err);
+}
+
+static void
+prepare(struct check *c)
+{
+	(void)gethostname(c->host, sizeof(c->host) - 1);
+	c->submission = (struct submission){
+		.config = &c->outpost->config,
+		.account = c->account,
+		.libexec = c->outpost->libexec,
+		.helo = c->host,
+		.trace = trace,
+		.trace_arg = c,
+	};
+}
+
+int
+check_run(struct outpost *o, int argc, char **argv, struct error *err)
+{
+	struct check c = { .outpost = o };
+	int result = -1;
+
+	if (parse_arguments(&c, argc, argv, err) == -1)
+		return -1;
+	stream_library_init();
+	token_init(&c.token);
+	buf_init(&c.said, SAID_MAX);
+	check_begin(&c);
+	if (load(&c, err) == 0) {
+		prepare(&c);
+		run_steps(&c);
+		result = check_end(&c);
+	}
+	submit_close(c.submit);
+	token_release(&c.token);
+	buf_release(&c.said);
+	buf_release(&c.out);
+	return result;
+}
