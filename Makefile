@@ -36,7 +36,7 @@ LIBS_BASE := $(call pkg,--libs libbsd-overlay inih)
 LIBS_SSL := $(call pkg,--libs openssl)
 LIBS_HTTP := $(call pkg,--libs libcurl jansson)
 LIBS_TEST := $(LIBS_BASE) $(LIBS_SSL) $(LIBS_HTTP) $(call pkg,--libs cmocka)
-CPPFLAGS_ALL = -Ilib -I. -include lib/base/banned.h -D_GNU_SOURCE \
+CPPFLAGS_ALL = -Ilib -I. -I$B -include lib/base/banned.h -D_GNU_SOURCE \
 	-DLIBBSD_OPENBSD_VIS -DOUTPOST_VERSION='"$(VERSION)"' \
 	-DOUTPOST_LIBEXECDIR='"$(LIBEXECDIR)"' \
 	-DOUTPOST_SANITIZED=$(if $(SAN),1,0) \
@@ -84,6 +84,12 @@ $B/flags: FORCE
 $B/obj/%.o: %.c $B/flags
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+# The commented sample, of which 'outpost init' makes a configuration.
+$B/sample.h: etc/outpost.conf
+	@mkdir -p $(@D)
+	sed 's/\\/&&/g; s/"/\\"/g; s/.*/"&",/' $< >$@
+$B/obj/outpost/init.o: $B/sample.h
 
 -include $(shell find $B -name '*.d' 2>/dev/null)
 

@@ -31,6 +31,8 @@ static int version_run(struct outpost *, int, char **, struct error *);
 
 /* clang-format off */
 static const struct command commands[] = {
+	{ "init", "[option ...]",
+	  "write a configuration", init_run, false, init_help },
 	{ "login", "[--browser | --device | --paste] [account]",
 	  "sign in with a browser on this machine or any other", login_run, true,
 	  NULL },
@@ -253,20 +255,28 @@ outpost_take_secrets(const struct outpost *o, struct error *err)
 	return 0;
 }
 
-/* On a system installation the programs with rights listen to nobody's
- * configuration but the system's, so neither do we. */
-int
-outpost_load(struct outpost *o, struct error *err)
+void
+outpost_locate(struct outpost *o)
 {
 	const char *libexec = getenv("OUTPOST_LIBEXEC");
 	char *path;
-	int result;
 
 	o->libexec = xstrdup(
 	    libexec != NULL && *libexec == '/' ? libexec : OUTPOST_LIBEXECDIR);
 	path = xasprintf("%s/token", o->libexec);
 	o->system = startup_is_set_id(path);
 	free(path);
+}
+
+/* On a system installation the programs with rights listen to nobody's
+ * configuration but the system's, so neither do we. */
+int
+outpost_load(struct outpost *o, struct error *err)
+{
+	char *path;
+	int result;
+
+	outpost_locate(o);
 	if (o->system && o->config_option != NULL) {
 		error_set(err, EX_NOPERM, "5.7.0",
 		    "-C is not for a system installation");

@@ -25,15 +25,19 @@ struct outpost {
 
 /* What 'outpost help COMMAND' tells besides its line. */
 extern const char explain_help[];
+extern const char init_help[];
 extern const char check_help[];
 
 int	check_run(struct outpost *, int argc, char **argv, struct error *);
+int	init_run(struct outpost *, int argc, char **argv, struct error *);
 int	explain_run(struct outpost *, int argc, char **argv, struct error *);
 int	login_run(struct outpost *, int argc, char **argv, struct error *);
 int	logout_run(struct outpost *, int argc, char **argv, struct error *);
 int	token_run(struct outpost *, int argc, char **argv, struct error *);
 
-/* Read the configuration, for commands whose row does not say so. */
+/* Find the programs, and whether they are a system installation's. */
+void	outpost_locate(struct outpost *);
+/* Do that, and read the configuration, for commands whose row does not say so. */
 int	outpost_load(struct outpost *, struct error *);
 /* The account of that mailbox, or for NULL the default one. EX_CONFIG names
  * the accounts there are. */

@@ -1083,6 +1083,12 @@ user_path(void)
 }
 
 char *
+config_own_path(void)
+{
+	return getuid() == 0 ? xstrdup(CONFIG_SYSTEM_PATH) : user_path();
+}
+
+char *
 config_find(const char *option, bool service)
 {
 	const char *named;
@@ -1159,28 +1165,32 @@ fail_load(const char *path, int why, struct error *err)
 }
 
 int
-config_load(struct config *out, const char *path, struct error *err)
+config_take(struct config *out, const char *path, const char *text, size_t len,
+    struct error *err)
 {
 	struct config config;
-	struct buf text;
-	int result = -1;
 
 	config_init(&config);
-	buf_init(&text, CONFIG_FILE_MAX);
-	if (file_read(path, &text, err) == -1) {
-		(void)fail_load(path, errno, err);
-		goto out;
-	}
 	user_folders(&config, path);
-	if (parse(&config, path, text.data, text.len, true, err) == -1)
-		goto out;
+	if (parse(&config, path, text, len, true, err) == -1)
+		return -1;
 	for (size_t i = 0; i < config.account_count; i++)
 		find_bundle(&config.accounts[i]);
 	*out = config;
-	config_init(&config);
-	result = 0;
-out:
-	config_release(&config);
+	return 0;
+}
+
+int
+config_load(struct config *out, const char *path, struct error *err)
+{
+	struct buf text;
+	int result = -1;
+
+	buf_init(&text, CONFIG_FILE_MAX);
+	if (file_read(path, &text, err) == -1)
+		(void)fail_load(path, errno, err);
+	else
+		result = config_take(out, path, text.data, text.len, err);
 	buf_release(&text);
 	return result;
 }

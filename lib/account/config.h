@@ -119,12 +119,18 @@ void	config_release(struct config *);
  * system's; where there is neither, the one that the caller can write. Returns
  * a string to be freed. */
 char	*config_find(const char *option, bool service);
+/* Where the caller's own belongs: the system's place for root, else the one in
+ * the home folder. To be freed. */
+char	*config_own_path(void);
 #define CONFIG_SYSTEM_PATH "/etc/outpost/outpost.conf"
 
 /* Read and check a file. EX_CONFIG, also when it cannot be read. For a
  * workload identity, keys that are missing come from the environment, where
  * its platform puts them; it is empty in a program with rights. */
 int	config_load(struct config *, const char *path, struct error *);
+/* The same for a text that is to be written there. */
+int	config_take(struct config *, const char *path, const char *text,
+	    size_t len, struct error *);
 /* The same from memory; 'path' is for messages and default folders. */
 int	config_parse(struct config *, const char *path, const char *text,
 	    size_t len, struct error *);

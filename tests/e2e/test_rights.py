@@ -575,3 +575,89 @@ def test_check_finds_a_folder_that_belongs_to_another(system):
                if f["step"] == "files"]
     assert done.returncode == 1
     assert files["hint"] == f"run 'chown {OUTPOST} {system.queue}'"
+
+
+def fresh(system):
+    """Programs, but neither configuration nor folders yet."""
+    (system.etc / "outpost.conf").unlink()
+    shutil.rmtree(system.state)
+    os.rmdir(system.queue)
+    office = system.office
+    words = {"--mailbox": ACCOUNT, "--tenant": office.tenant, "--client-id": APP,
+             "--state-dir": system.state, "--queue-dir": system.queue}
+    keys = {"host": office.host, "port": office.smtp_port,
+            "authority": office.authority, "ca_dir": office.ca_dir}
+    return (f"{LIBEXEC}/outpost init "
+            + " ".join(f"{k} {v}" for k, v in words.items())
+            + "".join(f" --set {k}={v}" for k, v in keys.items()))
+
+
+def test_init_by_root_makes_what_a_system_needs(system, office):
+    done = system.run("root", fresh(system) + " --from-env",
+                      env={"AZURE_CLIENT_SECRET": SECRET})
+    assert done.returncode == OK, done
+    for path, owner, group, mode in (
+            (system.etc / "outpost.conf", "root", "root", 0o644),
+            (system.state, "root", "root", 0o755),
+            (system.state / "secrets", OUTPOST_AUTH, OUTPOST, 0o700),
+            (system.state / "secrets/client-secret", OUTPOST_AUTH, None, 0o600),
+            (system.state / "tokens", OUTPOST_AUTH, OUTPOST, 0o2750),
+            (system.state / "state", OUTPOST, OUTPOST, 0o700),
+            (system.queue, OUTPOST, OUTPOST, 0o700)):
+        assert path.owner() == owner, path
+        assert group is None or path.group() == group, path
+        assert path.stat().st_mode & 0o7777 == mode, path
+    assert system.run(CALLER, system.sendmail).returncode == OK
+    assert len(office.messages) == 1
+    assert check(system, "root")[0] == 0
+
+
+def test_init_by_others_than_root_writes_nothing(system):
+    done = system.run(CALLER, fresh(system))
+    assert done.returncode == NOPERM and b"as root" in done.stderr, done
+    assert not system.state.exists()
+
+
+def test_init_writes_the_secret_through_no_link(system):
+    """The secrets' owner could lay one; root does not follow it."""
+    target = system.root / "target"
+    target.write_text("keep")
+    os.chmod(target, 0o600)
+    command = fresh(system) + " --from-env"
+    secrets = system.state / "secrets"
+    secrets.mkdir(parents=True)
+    auth = pwd.getpwnam(OUTPOST_AUTH)
+    os.chown(secrets, auth.pw_uid, auth.pw_gid)
+    os.symlink(target, secrets / "client-secret")
+    done = system.run("root", command, env={"AZURE_CLIENT_SECRET": SECRET})
+    assert target.read_text() == "keep" and target.owner() == "root"
+    assert done.returncode == OK
+    assert (secrets / "client-secret").owner() == OUTPOST_AUTH
+
+
+def test_init_for_a_users_own_copy_writes_into_the_home(system):
+    """Without set-id programs; the home is that of the password file."""
+    fresh(system)
+    for program in system.libexec.iterdir():
+        os.chmod(program, 0o755)
+    user, home = pwd.getpwnam(CALLER), system.root / "home"
+    home.mkdir()
+    os.chown(home, user.pw_uid, user.pw_gid)
+    users = system.root / "passwd"
+    with open("/etc/passwd") as there:
+        users.write_text(there.read().replace(f":{user.pw_dir}:", f":{home}:"))
+    users.chmod(0o644)
+    script = (f"mount --bind {users} /etc/passwd; exec setpriv "
+              f"--reuid={CALLER} --regid={user.pw_gid} --clear-groups "
+              f"{system.libexec}/outpost init --mailbox {ACCOUNT} --tenant t "
+              f"--client-id {APP}")
+    done = subprocess.run(
+        ["unshare", "-m", "/bin/sh", "-ec", script], capture_output=True,
+        env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent",
+             "OUTPOST_LIBEXEC": str(system.libexec)})
+    assert done.returncode == OK, done
+    assert f"\n  outpost login {ACCOUNT}\n".encode() in done.stdout
+    assert (home / ".config/outpost/outpost.conf").owner() == CALLER
+    assert (home / ".local/state/outpost/secrets").stat().st_mode & 0o777 \
+        == 0o700
+    assert (home / ".local/state/outpost/queue").is_dir()
