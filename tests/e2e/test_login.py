@@ -494,7 +494,7 @@ def test_request_in_pieces_is_put_together(office, login):
 
 def test_browser_that_leaves_early_is_signed_in_all_the_same(
         person, office, login):
-    office.sts_options.token_delay = 0.5
+    office.fault("at token stall 0.5 always")
     login = login("--browser")
     parts = urllib.parse.urlsplit(sign_in(office, login.url))
     sock = connect(login)
@@ -832,7 +832,7 @@ def test_colours_can_be_refused(person, office, env):
 # Secrets
 
 def test_verifier_and_tokens_show_nowhere(person, office, login):
-    office.sts_options.token_delay = 1
+    office.fault("at token stall 1 always")
     login = login("--browser")
     where = sign_in(office, login.url)
     parts = urllib.parse.urlsplit(where)

@@ -129,7 +129,7 @@ def test_secrets_are_readable_by_their_owner_alone(signed_in):
 
 def test_many_processes_cause_one_request(signed_in, office):
     expire(signed_in)
-    office.sts_options.token_delay = 0.3
+    office.fault("at token stall 0.3 always")
     running = [signed_in.start("outpost", "token") for _ in range(20)]
     results = [process.communicate(timeout=60) for process in running]
     assert {process.returncode for process in running} == {OK}
@@ -181,12 +181,12 @@ def test_answer_without_refresh_token_keeps_the_old_one(signed_in, office):
 def test_kill_during_a_refresh_leaves_a_working_sign_in(
         signed_in, office, after):
     expire(signed_in)
-    office.sts_options.token_delay = 0.5
+    office.fault("at token stall 0.5 always")
     process = signed_in.start("token", ACCOUNT)
     time.sleep(after * SLOW)
     process.kill()
     process.communicate()
-    office.sts_options.token_delay = 0
+    office.clear_faults()
     assert signed_in.run("outpost", "token").code == OK
     expire(signed_in)
     assert signed_in.run("outpost", "token").code == OK
@@ -383,7 +383,7 @@ def test_shared_tenant_is_refused_for_an_application(outpost, office):
 
 def test_secrets_show_in_no_argument_environment_or_log(signed_in, office):
     expire(signed_in)
-    office.sts_options.token_delay = 2.0
+    office.fault("at token stall 2.0 always")
     secrets = [sign_in_of(signed_in)["refresh_token"],
                record(signed_in.state / "tokens" / ACCOUNT)["token"]]
     process = signed_in.start("outpost", "token")

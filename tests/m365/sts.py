@@ -32,16 +32,14 @@ _PATH = re.compile(r"/([^/]+)/oauth2/(v2\.0/)?(token|devicecode|authorize)")
 _DISCOVERY = re.compile(r"/([^/]+)/v2\.0/\.well-known/openid-configuration")
 
 
-@dataclass
+@dataclass(slots=True)
 class StsOptions:
     """`rotate`: keep (the old refresh token stays valid, as at Microsoft),
-    revoke (its reuse fails), none (no new one comes). `token_delay`: seconds
-    that a token endpoint's answer takes, once it is decided."""
+    revoke (its reuse fails), none (no new one comes)."""
     device_interval: int = 1
     device_expires: int = 900
     token_lifetime: int | None = None
     rotate: str = "keep"
-    token_delay: float = 0.0
     code_lifetime: float = 600
 
 
@@ -126,7 +124,6 @@ class Sts:
         grant = "device_code" if grant == DEVICE_CODE else grant
         record = TokenRequest(grant, form, tenant)
         response = self._guarded(request, tenant, faults, self._grant)
-        response.delay = self.options.token_delay
         record.status, record.response = response.status, response.json
         with self.log.changed:
             self.log.token_requests.append(record)

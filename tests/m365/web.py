@@ -32,7 +32,6 @@ class Response:
     json: Any = None
     html: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
-    delay: float = 0.0          # seconds before it is sent
     trace_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     entra: bool = True              # with the headers of Entra
 
@@ -105,7 +104,6 @@ class Web:
         for fault in faults:
             _distort(response, fault)
         request.status = response.status
-        await asyncio.sleep(response.delay)
         keep = request.headers.get("connection", "").lower() != "close"
         keep = await _send(writer, response, faults, keep,
                            request.method == "HEAD") and keep
