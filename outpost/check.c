@@ -20,6 +20,7 @@
 #include "mail/complete.h"
 #include "mail/envelope.h"
 #include "outpost/outpost.h"
+#include "queue/hold.h"
 #include "smtp/dial.h"
 #include "smtp/stream.h"
 
@@ -179,13 +180,18 @@ static int
 step_tcp(struct check *c)
 {
 	const struct account *a = c->account;
+	double deadline = file_now() + (double)c->outpost->config.patience;
 	struct finding f;
 	struct error why;
 
 	c->submit = submit_new(&c->submission);
 	c->client = submit_client(c->submit);
-	if (smtp_client_connect(c->client,
-		file_now() + (double)c->outpost->config.patience, &why) == 0) {
+	if (submit_take_slot(c->submit, deadline, &why) == -1) {
+		find(c, &f, &why, "no connection is free for a check");
+		check_report(c, &f);
+		return -1;
+	}
+	if (smtp_client_connect(c->client, deadline, &why) == 0) {
 		check_say(c, CHECK_OK, "%s port %lld",
 		    smtp_client_address(c->client), a->port);
 		return 0;
@@ -575,6 +581,19 @@ give_time(struct check *c)
 	return deadline;
 }
 
+/* What has just succeeded was what others wait for. */
+static void
+lift_hold(const struct check *c, enum hold_source source)
+{
+	const struct config *config = &c->outpost->config;
+	struct hold hold;
+
+	hold_resume(config, c->account);
+	if (hold_read(config, c->account, time(NULL), &hold) == 0 &&
+	    (hold.source == source || source == HOLD_FROM_MESSAGE))
+		(void)hold_lift(config, c->account);
+}
+
 static int
 step_auth(struct check *c)
 {
@@ -584,6 +603,7 @@ step_auth(struct check *c)
 	if (submit_login(c->submit, &c->token, give_time(c), &why) == 0) {
 		check_say(c, CHECK_OK, "%.*s", (int)strcspn(c->said.data, "\n"),
 		    c->said.data);
+		lift_hold(c, HOLD_FROM_LOGIN);
 		return 0;
 	}
 	find(c, &f, &why, "%s is not let in", c->account->mailbox);
@@ -653,11 +673,14 @@ step_message(struct check *c)
 	result = envelope_add(&envelope, c->send_to, &why);
 	(void)give_time(c);
 	if (result == 0)
-		result = smtp_client_send(c->client, &envelope, &content, &why);
+		result = submit_charge(c->submit, &envelope, &why);
 	if (result == 0)
+		result = smtp_client_send(c->client, &envelope, &content, &why);
+	if (result == 0) {
 		check_say(
 		    c, CHECK_OK, "%s", smtp_client_receipt(c->client)->reply);
-	else {
+		lift_hold(c, HOLD_FROM_MESSAGE);
+	} else {
 		find(c, &f, &why, "the message to %s is not taken", c->send_to);
 		check_report(c, &f);
 	}

@@ -133,7 +133,8 @@ show_success(const struct login *l)
 		(void)fprintf(stderr, "note: %s\n", note);
 	printf("\n%s%s is signed in.%s Send a test message:\n\n"
 	       "  printf 'Subject: test\\n\\nIt works.\\n' | "
-	       "sendmail -f %s you@example.com\n",
+	       "sendmail -f %s you@example.com\n\n"
+	       "What waits in the queue for it: sendmail -qf\n",
 	    terminal_style(stdout, TERMINAL_GOOD), l->account->mailbox,
 	    terminal_style(stdout, TERMINAL_PLAIN), l->account->mailbox);
 }

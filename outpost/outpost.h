@@ -27,12 +27,14 @@ struct outpost {
 extern const char explain_help[];
 extern const char init_help[];
 extern const char check_help[];
+extern const char status_help[];
 
 int	check_run(struct outpost *, int argc, char **argv, struct error *);
 int	init_run(struct outpost *, int argc, char **argv, struct error *);
 int	explain_run(struct outpost *, int argc, char **argv, struct error *);
 int	login_run(struct outpost *, int argc, char **argv, struct error *);
 int	logout_run(struct outpost *, int argc, char **argv, struct error *);
+int	status_run(struct outpost *, int argc, char **argv, struct error *);
 int	token_run(struct outpost *, int argc, char **argv, struct error *);
 
 /* Find the programs, and whether they are a system installation's. */

@@ -94,7 +94,7 @@ hold_read(const struct config *config, const struct account *account,
     time_t now, struct hold *out)
 {
 	struct hold hold = { .id = "" };
-	long long since, next, interval;
+	long long since, refused, next, interval;
 	const char *id;
 	struct record r;
 	int result = -1;
@@ -103,6 +103,7 @@ hold_read(const struct config *config, const struct account *account,
 	if (read_record(config, account, HOLD_FILE, HOLD_TYPE, &r) == -1 ||
 	    parse_source(record_get(&r, "source"), &hold.source) == -1 ||
 	    record_get_number(&r, "since", 0, TIME_MAX, &since) == -1 ||
+	    record_get_number(&r, "refused", 0, TIME_MAX, &refused) == -1 ||
 	    record_get_number(&r, "next_probe", 0, TIME_MAX, &next) == -1 ||
 	    record_get_number(&r, "interval", 1, INT_MAX, &interval) == -1 ||
 	    record_get_error(&r, &hold.why) == -1)
@@ -110,6 +111,7 @@ hold_read(const struct config *config, const struct account *account,
 	if ((id = record_get(&r, "id")) != NULL)
 		strlcpy(hold.id, id, sizeof(hold.id));
 	hold.since = (time_t)since;
+	hold.refused = (time_t)refused;
 	hold.next_probe = (time_t)next;
 	hold.interval = (unsigned)interval;
 	mend_times(&hold, now);
@@ -131,6 +133,7 @@ write_hold(const struct config *config, const struct account *account,
 	record_put(&text, "source", source_names[hold->source]);
 	record_put(&text, "id", hold->id);
 	record_put_number(&text, "since", hold->since);
+	record_put_number(&text, "refused", hold->refused);
 	record_put_number(&text, "next_probe", hold->next_probe);
 	record_put_number(&text, "interval", hold->interval);
 	record_put_error(&text, &hold->why);
@@ -170,6 +173,7 @@ hold_place(const struct config *config, const struct account *account,
 		    account->mailbox, why->text, why->hint);
 	}
 	hold.source = source;
+	hold.refused = now;
 	hold.why = *why;
 	strlcpy(hold.id, id != NULL ? id : "", sizeof(hold.id));
 	write_hold(config, account, &hold);

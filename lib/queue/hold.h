@@ -38,6 +38,7 @@ struct hold {
 	enum hold_source source;
 	char id[ID_SIZE];	/* of the message that drew it, or "" */
 	time_t since;
+	time_t refused;		/* the last time that it was found so */
 	time_t next_probe;
 	unsigned interval;	/* seconds between the last probe and that */
 	struct error why;

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "mail/envelope.h"
 #include "submit/submit.h"
+#include "token/token.h"
 
 /* Who lifts a hold by hand should not wait for long. */
 #define LOOK_AGAIN 900
@@ -22,6 +23,22 @@ on_hold(const struct account *account, const struct hold *hold, time_t now,
 	return -1;
 }
 
+/* Has somebody signed in since? The token that came with it is in the cache. */
+static bool
+is_signed_in_anew(
+    const struct submission *about, const struct hold *hold, time_t now)
+{
+	struct token token;
+	bool anew = false;
+
+	token_init(&token);
+	if (hold->source == HOLD_FROM_LOGIN &&
+	    token_cached(&token, about->config, about->account, now) == 0)
+		anew = token.issued > hold->refused;
+	token_release(&token);
+	return anew;
+}
+
 int
 standing_check(
     struct standing *s, const struct submission *about, struct error *err)
@@ -33,7 +50,7 @@ standing_check(
 	if (hold_read(about->config, about->account, now, &hold) == 0) {
 		s->on_hold = true;
 		s->source = hold.source;
-		if (!about->force &&
+		if (!about->force && !is_signed_in_anew(about, &hold, now) &&
 		    !hold_claim_probe(about->config, about->account, now))
 			return on_hold(about->account, &hold, now, err);
 	}
@@ -57,7 +74,8 @@ standing_on_hold(const struct submission *about, time_t now, time_t *until,
 		return -1;
 	if (hold.source == HOLD_FROM_MESSAGE)
 		strlcpy(id, hold.id, ID_SIZE);
-	if (about->force || hold.next_probe <= now)
+	if (about->force || hold.next_probe <= now ||
+	    is_signed_in_anew(about, &hold, now))
 		return -1;
 	(void)on_hold(about->account, &hold, now, err);
 	*until = now + (time_t)err->retry_after;

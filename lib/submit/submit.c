@@ -169,6 +169,13 @@ submit_client(struct submit *s)
 }
 
 int
+submit_take_slot(struct submit *s, double deadline, struct error *err)
+{
+	s->deadline = deadline;
+	return throttle_enter(&s->throttle, deadline, err);
+}
+
+int
 submit_login(
     struct submit *s, struct token *token, double deadline, struct error *err)
 {
@@ -237,9 +244,8 @@ submit_close(struct submit *s)
 	free(s);
 }
 
-/* Its turn in the minute and the day, for the next transaction. */
-static int
-charge(struct submit *s, const struct envelope *e, struct error *err)
+int
+submit_charge(struct submit *s, const struct envelope *e, struct error *err)
 {
 	size_t pending = envelope_count_state(e, RECIPIENT_PENDING);
 	size_t most = (size_t)s->submission->account->max_recipients;
@@ -271,7 +277,7 @@ send_all(struct submit *s, const struct submit_message *m, struct error *err)
 	do {
 		if (more && m->save != NULL)
 			m->save(m->save_arg);
-		if (charge(s, m->envelope, &last) == -1) {
+		if (submit_charge(s, m->envelope, &last) == -1) {
 			put_off_rest(m->envelope, &last);
 			if (result == -1)
 				*err = last;

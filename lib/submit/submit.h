@@ -87,10 +87,14 @@ bool	submit_usable(const struct submit *);
 void	submit_close(struct submit *);
 
 /* submit_open() in steps, for who wants to see each, as 'outpost check' does:
- * nothing is open yet; its client, to be opened by the caller; and the login
- * with a token, which is replaced where the server will not have it. */
+ * nothing is open yet; its client, to be opened by the caller once it has a
+ * slot; the login with a token, which is replaced where the server will not
+ * have it; and a message's turn in the minute and the day. */
 struct submit *submit_new(const struct submission *);
 struct smtp_client *submit_client(struct submit *);
+int	submit_take_slot(struct submit *, double deadline, struct error *);
+int	submit_charge(struct submit *, const struct envelope *,
+	    struct error *);
 int	submit_login(struct submit *, struct token *, double deadline,
 	    struct error *);
 

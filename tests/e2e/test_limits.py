@@ -181,3 +181,34 @@ def test_after_a_connect_that_failed_mail_queues_at_once(outpost, office):
     assert subjects(office) == ["first", "second"]
     send(outpost, "third")
     assert subjects(office)[-1] == "third"
+
+
+def test_who_signs_in_anew_need_not_wait_for_a_probe(
+        signed_in, office):
+    office.fault("at AUTH reply 535 5.7.3 Authentication unsuccessful always")
+    assert "queued as" in send(signed_in, "first").err
+    assert "is on hold" in send(signed_in, "second").err
+    office.clear_faults()
+    time.sleep(1.1)                     # times are whole seconds
+    office.auto_approve = ACCOUNT
+    assert signed_in.run("outpost", "login", "--device").code == OK
+    send(signed_in, "third")
+    assert subjects(office) == ["third"]
+    assert not state_file(signed_in, "hold").exists()
+
+
+def test_a_check_that_gets_in_lifts_the_hold(outpost, office):
+    office.fault(f"at AUTH reply {SWITCHED_OFF}")
+    send(outpost)
+    assert state_file(outpost, "hold").exists()
+    assert outpost.run("outpost", "check").code == OK
+    assert not state_file(outpost, "hold").exists()
+
+
+def test_a_check_sends_a_message_to_lift_what_a_message_drew(outpost, office):
+    office.fault(f"at BODY reply {SENDER_FULL}")
+    send(outpost)
+    outpost.run("outpost", "check")
+    assert state_file(outpost, "hold").exists()
+    assert outpost.run("outpost", "check", "--send", "a@x.example").code == OK
+    assert not state_file(outpost, "hold").exists()
