@@ -7,6 +7,7 @@
 #include "outpost/check.h"
 
 #include <stdarg.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
@@ -176,6 +177,19 @@ step_dns(struct check *c)
 	return 0;
 }
 
+/* Others than submit's user cannot count with the connections of all. */
+static bool
+is_submit_user(const struct check *c)
+{
+	char *program = xasprintf("%s/submit", c->outpost->libexec);
+	struct stat status;
+	bool is = !c->outpost->system ||
+		  (stat(program, &status) == 0 && status.st_uid == geteuid());
+
+	free(program);
+	return is;
+}
+
 static int
 step_tcp(struct check *c)
 {
@@ -186,7 +200,8 @@ step_tcp(struct check *c)
 
 	c->submit = submit_new(&c->submission);
 	c->client = submit_client(c->submit);
-	if (submit_take_slot(c->submit, deadline, &why) == -1) {
+	if (is_submit_user(c) &&
+	    submit_take_slot(c->submit, deadline, &why) == -1) {
 		find(c, &f, &why, "no connection is free for a check");
 		check_report(c, &f);
 		return -1;

@@ -261,7 +261,7 @@ def test_stranger_cannot_send_through_the_mailbox(person, office):
     office.add_mailbox(BOB)
     office.auto_approve = BOB
     assert person.run("outpost", "login").code == OK
-    assert person.sendmail("-t", input=SIMPLE).code != OK
+    assert "queued as" in person.sendmail("-t", input=SIMPLE).err
     assert office.messages == []
 
 

@@ -187,6 +187,7 @@ def test_bundle_and_folder_of_strangers_are_trusted_for_neither(
     assert office.requests == []
     outpost.set(ca_dir=office.ca_dir, ca_file=None)
     assert outpost.run("outpost", "token").code == OK
+    (outpost.state / "state" / f"{ACCOUNT}=hold").unlink()
     result = outpost.set(**keys).sendmail("-t", input=SIMPLE)
     assert result.code == OK and "queued as " in result.err, result
     assert "the certificate of 'localhost' cannot be trusted" in result.err

@@ -525,7 +525,7 @@ def test_check_by_root_is_done_as_the_services(system, office):
     assert code == 0, steps
     assert set(f["verdict"] for f in steps.values()) == {"ok"}
     assert "made now" in steps["token"]["text"]
-    assert owners(system) == {OUTPOST_AUTH}, "root leaves nothing"
+    assert owners(system) == {OUTPOST, OUTPOST_AUTH}, "root leaves nothing"
     assert office.messages == []
 
 
