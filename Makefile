@@ -128,6 +128,14 @@ bench:
 	@tests/need build bench
 	@$(MAKE) --no-print-directory -s all
 	/usr/bin/python3 tests/bench/send.py $B
+	/usr/bin/python3 tests/bench/queue.py $B
+# Killed at every system call, any write refused: two minutes.
+crash:
+	@tests/need build test
+	@$(MAKE) --no-print-directory -s all
+	OUTPOST_CRASH=all OUTPOST_BUILD=$B PYTHONPATH=tests \
+	    PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -q \
+	    -p no:cacheprovider tests/e2e/test_crash.py
 check:
 	@tests/need build test check
 	@$(MAKE) --no-print-directory all units
@@ -157,4 +165,4 @@ clean:
 	rm -rf build
 
 FORCE:
-.PHONY: all units test test-run demo bench check install clean FORCE
+.PHONY: all units test test-run demo bench crash check install clean FORCE

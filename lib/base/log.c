@@ -68,7 +68,11 @@ log_clean(char *out, size_t size, const char *text)
 		char piece[8];
 		size_t take = *in < 0x80 ? 1 : utf8_length(in), len;
 
-		if (take > 1 && (in[0] != 0xc2 || in[1] >= 0xa0)) {
+		/* vis(3) leaves printable ASCII as it is, and is slow. */
+		if (take == 1 && *in >= ' ' && *in < 0x7f) {
+			piece[0] = (char)*in;
+			piece[1] = '\0';
+		} else if (take > 1 && (in[0] != 0xc2 || in[1] >= 0xa0)) {
 			memcpy(piece, in, take);
 			piece[take] = '\0';
 		} else {

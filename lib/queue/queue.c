@@ -387,6 +387,7 @@ queue_remove(const char *dir, struct entry *e, struct error *err)
 {
 	char *envelope = envelope_path(dir, e->folder, e->id);
 	char *body = body_path(dir, e->folder, e->id);
+	struct error trouble;
 	int result = 0;
 
 	if (unlink(envelope) == -1 && errno != ENOENT) {
@@ -394,7 +395,9 @@ queue_remove(const char *dir, struct entry *e, struct error *err)
 		    envelope, strerror(errno));
 		result = error_hint(err, "see that 'queue_dir' can be written");
 	} else {
-		result = sync_folder(dir, e->folder, err);
+		/* Gone it is, though perhaps not after a loss of power. */
+		if (sync_folder(dir, e->folder, &trouble) == -1)
+			log_line(LOG_WARNING, "%s: %s", e->id, trouble.text);
 		(void)unlink(body);
 	}
 	free(envelope);

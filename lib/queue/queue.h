@@ -64,7 +64,7 @@ int	queue_read(const char *dir, enum entry_folder, const char *id,
 int	queue_save(const char *dir, const struct entry *, struct error *);
 /* Only the time of the next attempt, without making it durable. */
 int	queue_put_off(const char *dir, const char *id, time_t next);
-/* Take it out for good. */
+/* Take it out for good. On failure it is still there. */
 int	queue_remove(const char *dir, struct entry *, struct error *);
 /* Over to the other folder; what has changed is saved with it. A body in
  * failed/ loses what is over QUEUE_FAILED_BYTES, and then does not come back:

@@ -161,6 +161,26 @@ class Entry:
         os.utime(self.path, (now, now))
 
 
+ID_DIGITS = "0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz"
+
+
+def fill_queue(outpost, count):
+    """Put so many more messages into the queue, by copying one."""
+    result = outpost.sendmail("-odq", "a@example.org",
+                              input="Subject: s\n\nB\n")
+    assert result.code == OK, result
+    [*_, first] = outpost.waiting()
+    envelope = first.path.read_bytes()
+    for number in range(count - 1):
+        digits = ""
+        for _ in range(5):
+            number, digit = divmod(number, len(ID_DIGITS))
+            digits = ID_DIGITS[digit] + digits
+        name = first.path.with_name(first.id[:5] + digits + first.id[10:])
+        name.with_suffix(".env").write_bytes(envelope)
+        name.with_suffix(".body").write_bytes(first.body)
+
+
 def _fields(record):
     return [tuple(line.split(": ", 1))
             for line in record.decode().splitlines()[1:]]

@@ -2,13 +2,15 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from support import ACCOUNT, BUILD, CONFIG, NOUSER, OK, UNAVAILABLE, USAGE
+from support import (ACCOUNT, BUILD, CONFIG, NOUSER, OK, SANITIZED,
+                     UNAVAILABLE, USAGE, fill_queue)
 from test_queueing import SIMPLE, finish, has_said, start, wait_until
 from test_runner import NOBODY, edit, queue
 
@@ -128,6 +130,36 @@ def test_debians_check_mailq_reads_it(outpost, count, code, word):
                           capture_output=True)
     assert done.returncode == code, done
     assert word in done.stdout
+
+
+def cost(outpost, *arguments):
+    """System calls, and most kB resident, of a listing."""
+    log = outpost.folder / "trace"
+    done = subprocess.run(["strace", "-qq", "-o", log, BUILD / "mailq",
+                           *arguments], env=outpost.environment(),
+                          stdout=subprocess.PIPE)
+    assert done.returncode == OK
+    # Nearly all of its output is taken, so that it waits near its end.
+    process = outpost.start("mailq", *arguments)
+    process.stdout.read(len(done.stdout) - 100000)
+    status = open(f"/proc/{process.pid}/status").read()
+    process.communicate()
+    peak = int(re.search(r"VmHWM:\s*(\d+) kB", status)[1])
+    return len(log.read_text().splitlines()), peak
+
+
+@pytest.mark.skipif(SANITIZED or not shutil.which("strace"),
+                    reason="needs strace, which LeakSanitizer does not like")
+@pytest.mark.parametrize("arguments", [(), ("--json",)])
+def test_a_listing_takes_few_calls_a_message_and_flat_memory(outpost,
+                                                             arguments):
+    fill_queue(outpost, 3000)
+    few, small = cost(outpost, *arguments)
+    fill_queue(outpost, 7000)
+    many, large = cost(outpost, *arguments)
+    # Open, look, read, close; a look at the lock; its part of the rest.
+    assert (many - few) / 7000 < 6, (few, many)
+    assert large - small < 1024, (small, large)
 
 
 @pytest.mark.parametrize("options", [["-bp"], ["-bP"]])
