@@ -351,3 +351,26 @@ def test_a_disk_that_refuses_while_a_message_fails(lab):
         lab.deliver_all()
         assert lab.outpost.run("mailq", "-f", "-d", "ALL").code == OK
     assert not any("a@example.org" in m.addresses for m in lab.office.messages)
+
+
+def test_where_files_need_a_name_it_is_queued_all_the_same(lab):
+    """File systems without O_TMPFILE; what a crash leaves is swept."""
+    lab.trace("submit")
+    lab.server(up=False)
+    assert send(lab, "first") == OK
+    opens = [line for line in lab.log.read_text().splitlines()
+             if line.startswith("openat(")]
+    [at] = [i for i, line in enumerate(opens, 1) if "O_TMPFILE" in line]
+    refused = f"-e inject=openat:error=EOPNOTSUPP:when={at}"
+    assert send(lab, "second", refused) == OK
+    assert list(lab.outpost.queue.glob("spool.*")) == []
+    assert "spool." in lab.log.read_text()
+    assert send(lab, "third", f"{refused} {kill_at(('linkat', 1))} "
+                f"{kill_at(('link', 1))}") == 75
+    [left] = lab.outpost.queue.glob("spool.*")
+    assert not [e for e in lab.outpost.waiting() if b"third" in e.header]
+    os.utime(left, (0, 0))
+    lab.deliver_all()
+    assert not left.exists()
+    assert [lab.count(s) for s in ("first", "second", "third")] == [
+        {"a@example.org": 1}, {"a@example.org": 1}, {}]
