@@ -20,6 +20,7 @@ static const struct {
 } lessons[] = {
 	[LEARNED_TWO_STEP] = { "two-step", (time_t)30 * DAY },
 	[LEARNED_DENIED] = { "denied", 3600 },
+	[LEARNED_NOT_KEPT] = { "not-kept", DAY },
 };
 #define LESSONS (sizeof(lessons) / sizeof(lessons[0]))
 

@@ -27,6 +27,8 @@ enum lesson {
 	LEARNED_TWO_STEP,
 	/* The account may not send as this address: for an hour. */
 	LEARNED_DENIED,
+	/* The sign-in of that mailbox could not be kept in use: for a day. */
+	LEARNED_NOT_KEPT,
 };
 
 /* Without regard to case. */

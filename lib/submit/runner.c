@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/startup.h"
 #include "base/xalloc.h"
+#include "queue/learned.h"
 #include "queue/list.h"
 #include "queue/pattern.h"
 #include "queue/queue.h"
@@ -21,6 +22,7 @@
 #include "submit/settle.h"
 #include "submit/standing.h"
 #include "submit/submit.h"
+#include "token/token.h"
 
 /* The messages of one account, in order of arrival. */
 struct share {
@@ -552,6 +554,35 @@ remove_failed(const struct run *run, time_t now)
 	list_release(&ids);
 }
 
+/* A sign-in that is not used is dropped by Microsoft. What goes wrong is tried
+ * again a day later, and told by the log and 'outpost status'. */
+static void
+keep_signed_in(const struct run *run, time_t now)
+{
+	for (size_t i = 0; i < run->config->account_count; i++) {
+		const struct account *a = &run->config->accounts[i];
+		struct token token;
+		struct error err;
+
+		if (!token_is_idle(run->config, a, now) ||
+		    learned_knows(
+			run->config, a, LEARNED_NOT_KEPT, a->mailbox, now))
+			continue;
+		token_init(&token);
+		if (token_get(&token, run->config, a, run->libexec, NULL,
+			file_now() + (double)run->config->patience, NULL,
+			&err) == -1) {
+			log_line(LOG_WARNING,
+			    "account=<%s>: its sign-in could not be kept in "
+			    "use: %s",
+			    a->mailbox, err.text);
+			(void)learned_note(run->config, a, LEARNED_NOT_KEPT,
+			    a->mailbox, now, &err);
+		}
+		token_release(&token);
+	}
+}
+
 static void
 keep_house(const struct run *run)
 {
@@ -564,6 +595,7 @@ keep_house(const struct run *run)
 	queue_sweep(queue_dir(run), notify.now);
 	remove_failed(run, notify.now);
 	notify_flush(&notify);
+	keep_signed_in(run, notify.now);
 }
 
 int

@@ -183,6 +183,19 @@ out:
 	return result;
 }
 
+bool
+token_is_idle(
+    const struct config *config, const struct account *account, time_t now)
+{
+	char *path = token_path(config, "tokens", account);
+	struct stat status;
+	bool idle = account->auth == AUTH_LOGIN && stat(path, &status) == 0 &&
+		    status.st_mtime + TOKEN_IDLE <= now;
+
+	free(path);
+	return idle;
+}
+
 /* In a folder whose set-group-id bit hands files to submit's group, that
  * group may read them; elsewhere only the owner. */
 static mode_t

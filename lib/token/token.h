@@ -34,6 +34,7 @@ struct waiter;
 #define TOKEN_LIFE_MAX		(7 * 86400)	/* seconds; none lives longer */
 #define TOKEN_ANSWER_MAX	(64u * 1024)	/* bytes of an answer */
 #define TOKEN_SECONDS_MAX	600			/* -t of the token program */
+#define TOKEN_IDLE		(7 * 86400)	/* seconds */
 #define TOKEN_EARLY_WAIT	10.0		/* s, for an early renewal */
 
 struct token {
@@ -63,6 +64,10 @@ int	token_get_relayed(struct token *, const struct config *,
 	    const struct account *, const char *libexec, double deadline,
 	    struct error *);
 
+/* Has the account's sign-in given no token for TOKEN_IDLE? Microsoft drops it
+ * after 90 days, so it is to be used. False where there never was one. */
+bool	token_is_idle(const struct config *, const struct account *,
+	    time_t now);
 /* The cache, for the token program and for tests. token_cached(): 0 and the
  * token when there is one that is valid at 'now', -1 otherwise (no error: a
  * cache that cannot be read is no cache). */
