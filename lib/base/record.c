@@ -198,6 +198,7 @@ record_put_error(struct buf *out, const struct error *err)
 	record_put_number(out, "retry_after", err->retry_after);
 	record_put_number(out, "retry_cap", err->retry_cap);
 	record_put_number(out, "uncertain", err->uncertain);
+	record_put_number(out, "reply", err->reply);
 	record_put(out, "text", err->text);
 	record_put(out, "hint", err->hint);
 }
@@ -210,6 +211,7 @@ record_get_error(const struct record *r, struct error *out)
 	const char *text = record_get(r, "text");
 	const char *hint = record_get(r, "hint");
 	long long exit_code, retry_after = 0, retry_cap = 0, uncertain = 0;
+	long long reply = 0;
 	enum error_class parsed;
 
 	if (class == NULL || error_class_parse(class, &parsed) == -1 ||
@@ -219,11 +221,13 @@ record_get_error(const struct record *r, struct error *out)
 	(void)record_get_number(r, "retry_after", 0, UINT_MAX, &retry_after);
 	(void)record_get_number(r, "retry_cap", 0, UINT_MAX, &retry_cap);
 	(void)record_get_number(r, "uncertain", 0, 1, &uncertain);
+	(void)record_get_number(r, "reply", 0, 599, &reply);
 	error_set(
 	    out, (int)exit_code, status != NULL ? status : "", "%s", text);
 	error_hint(out, "%s", hint != NULL ? hint : "");
 	error_class_set(out, parsed, (unsigned)retry_after);
 	out->retry_cap = (unsigned)retry_cap;
 	out->uncertain = uncertain == 1;
+	out->reply = (int)reply;
 	return 0;
 }

@@ -54,9 +54,9 @@ void	record_put(struct buf *, const char *key, const char *value);
 void	record_put_number(struct buf *, const char *key, long long value);
 
 /* An error as fields "class", "exit", "status", "retry_after", "retry_cap",
- * "uncertain", "text", "hint"; and back: -1 when there is no such error in
- * the record, or one that is an error by its class or by its exit code
- * alone. */
+ * "uncertain", "reply", "text", "hint"; and back: -1 when there is no such
+ * error in the record, or one that is an error by its class or by its exit
+ * code alone. */
 void	record_put_error(struct buf *, const struct error *);
 int	record_get_error(const struct record *, struct error *);
 

@@ -645,8 +645,10 @@ verdict_judge(const struct smtp_reply *reply, enum smtp_stage stage,
 	    reply->code, reply->status[0] != '\0' ? " " : "", reply->status,
 	    words.len > 0 ? " " : "", words.data);
 	error_class_set(err, row->class, row->first);
-	if (err != NULL)
+	if (err != NULL) {
 		err->retry_cap = row->cap;
+		err->reply = reply->code;
+	}
 	error_hint(err, "%s", verdict_hint(row, mailbox, hint, sizeof(hint)));
 	buf_release(&words);
 	if (row_out != NULL)

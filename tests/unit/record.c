@@ -347,12 +347,14 @@ errors_come_back_whole(void **state)
 		error_class_set(&in, (enum error_class) class, UINT_MAX);
 		in.retry_cap = 4711;
 		in.uncertain = class % 2 == 0;
+		in.reply = 535;
 		assert_int_equal(round_trip(&in, &out), 0);
 		assert_int_equal(out.exit_code, EX_TEMPFAIL);
 		assert_int_equal(out.class, class);
 		assert_int_equal(out.retry_after, UINT_MAX);
 		assert_int_equal(out.retry_cap, 4711);
 		assert_int_equal(out.uncertain, in.uncertain);
+		assert_int_equal(out.reply, 535);
 		assert_string_equal(out.status, in.status);
 		assert_string_equal(out.text, in.text);
 		assert_string_equal(out.hint, in.hint);

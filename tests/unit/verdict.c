@@ -244,6 +244,7 @@ every_collected_reply(void **state)
 			fail_msg("%s: %s %d after %u, row %s", cases[i].line,
 			    error_class_name(err.class), err.exit_code,
 			    err.retry_after, row->source);
+		assert_int_equal(err.reply, r.code);
 		assert_string_not_equal(err.hint, "");
 		reply_release(&r);
 	}
