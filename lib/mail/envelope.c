@@ -259,8 +259,7 @@ read_flag(bool *out, const char *key, const char *value, struct error *err)
 static int
 read_envid(struct envelope *e, const char *value, struct error *err)
 {
-	if (e->envid != NULL || value[0] == '\0' ||
-	    strlen(value) > XTEXT_ENVID_MAX || !xtext_valid(value))
+	if (e->envid != NULL || !dsn_is_envid(value))
 		return bad_value("envid", err);
 	e->envid = xstrdup(value);
 	return 0;
@@ -305,8 +304,7 @@ read_recipient(struct envelope *e, const char *value, struct error *err)
 static int
 read_original(struct recipient *r, const char *value, struct error *err)
 {
-	if (r->original != NULL || strlen(value) > XTEXT_ORCPT_MAX ||
-	    strchr(value, ';') == NULL || !xtext_valid(value))
+	if (r->original != NULL || !dsn_is_orcpt(value))
 		return bad_value("original", err);
 	r->original = xstrdup(value);
 	return 0;

@@ -84,6 +84,20 @@ dsn_envid(const char *option, char **out, struct error *err)
 	return 0;
 }
 
+bool
+dsn_is_envid(const char *value)
+{
+	return *value != '\0' && strlen(value) <= XTEXT_ENVID_MAX &&
+	       xtext_valid(value);
+}
+
+bool
+dsn_is_orcpt(const char *value)
+{
+	return strlen(value) <= XTEXT_ORCPT_MAX && strchr(value, ';') != NULL &&
+	       xtext_valid(value);
+}
+
 char *
 dsn_orcpt(const char *address)
 {

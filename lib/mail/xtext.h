@@ -24,6 +24,9 @@ void	xtext_decode(struct buf *out, const char *xtext);
 /* ENVID for a command line's -V: '*out' is xtext, to be freed. EX_USAGE when
  * it is empty, too long or not printable ASCII. */
 int	dsn_envid(const char *option, char **out, struct error *);
+/* Is it a value that ENVID or ORCPT may have on the wire? */
+bool	dsn_is_envid(const char *value);
+bool	dsn_is_orcpt(const char *value);
 /* "rfc822;…" for a recipient as it was before aliases; to be freed. NULL
  * when it would be too long or needs RFC 6533. */
 char	*dsn_orcpt(const char *address);

@@ -89,3 +89,85 @@ data_end(struct data *d, struct buf *out)
 		(void)buf_adds(out, ".\r\n");
 	return out->full ? -1 : 0;
 }
+
+void
+data_reader_init(struct data_reader *r, bool bare_lf)
+{
+	*r = (struct data_reader){ .bare_lf = bare_lf, .place = DATA_LINE };
+}
+
+/* The start of a line, where a dot means something, one byte at a time. */
+static void
+read_at_line(struct data_reader *r, char c, struct buf *out)
+{
+	switch (r->place) {
+	case DATA_LINE:
+		if (c == '.') {
+			r->place = DATA_DOT;
+			return;
+		}
+		break;
+	case DATA_DOT:
+		if (c == '\r' && !r->bare_lf) {
+			r->place = DATA_DOT_CR;
+			return;
+		}
+		if (c == '\n' && r->bare_lf) {
+			r->place = DATA_ENDED;
+			return;
+		}
+		break;
+	case DATA_DOT_CR:
+		if (c == '\n') {
+			r->place = DATA_ENDED;
+			return;
+		}
+		(void)buf_addc(out, '\r');
+		break;
+	default:
+		break;
+	}
+	(void)buf_addc(out, c);
+	if (c == '\n' && r->bare_lf)
+		r->place = DATA_LINE;
+	else
+		r->place = c == '\r' && !r->bare_lf ? DATA_CR : DATA_TEXT;
+}
+
+/* Text up to the end of its line, or of the bytes; how much it was. */
+static size_t
+read_text(struct data_reader *r, const char *bytes, size_t len)
+{
+	size_t at = 0;
+	const char *lf;
+
+	while ((lf = memchr(bytes + at, '\n', len - at)) != NULL) {
+		bool cr = lf == bytes ? r->place == DATA_CR : lf[-1] == '\r';
+
+		at = (size_t)(lf - bytes) + 1;
+		r->place = r->bare_lf || cr ? DATA_LINE : DATA_TEXT;
+		if (r->place == DATA_LINE && at < len && bytes[at] == '.')
+			return at;
+	}
+	if (at < len)
+		r->place =
+		    bytes[len - 1] == '\r' && !r->bare_lf ? DATA_CR : DATA_TEXT;
+	return len;
+}
+
+size_t
+data_read(struct data_reader *r, const char *bytes, size_t len, struct buf *out)
+{
+	size_t at = 0, run;
+
+	while (at < len && r->place != DATA_ENDED) {
+		if (r->place != DATA_TEXT && r->place != DATA_CR) {
+			read_at_line(r, bytes[at++], out);
+			continue;
+		}
+		run = read_text(r, bytes + at, len - at);
+		(void)buf_add(out, bytes + at, run);
+		at += run;
+	}
+	return at;
+}

@@ -125,6 +125,76 @@ full_buffer_is_told(void **state)
 	buf_release(&out);
 }
 
+/* What data_add() stuffs, the reader unstuffs, at every cut. */
+static void
+what_was_stuffed_is_read_back(void **state)
+{
+	struct buf wire, back, plain;
+	struct data_reader r;
+
+	(void)state;
+	buf_init(&wire, ROOM);
+	buf_init(&back, ROOM);
+	buf_init(&plain, ROOM);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		for (size_t step = 1; step < 12; step++) {
+			size_t in = strlen(cases[i].in), at, used;
+
+			convert(&wire, cases[i].in, in, step, true);
+			convert(&plain, cases[i].in, in, step, false);
+			(void)buf_adds(&wire, "RSET\r\n");
+			buf_clear(&back);
+			data_reader_init(&r, false);
+			for (at = 0; r.place != DATA_ENDED; at += used) {
+				used = data_read(&r, wire.data + at,
+				    wire.len - at < step ? wire.len - at : step,
+				    &back);
+				assert_true(used > 0);
+			}
+			assert_string_equal(wire.data + at, "RSET\r\n");
+			assert_string_equal(back.data, plain.data);
+		}
+	buf_release(&wire);
+	buf_release(&back);
+	buf_release(&plain);
+}
+
+static void
+lines_of_the_other_kind_do_not_end_the_content(void **state)
+{
+	static const struct {
+		bool bare_lf;
+		const char *wire, *content;
+	} talks[] = {
+		{ false, ".\nx\r\n.\r\n", "\nx\r\n" },
+		{ false, "x\n.\r\n\r\n.\r\n", "x\n.\r\n\r\n" },
+		{ false, "x\r\n.\r.\r\n.\r\n", "x\r\n\r.\r\n" },
+		{ false, ".\r\r\n.\r\n", "\r\r\n" },
+		{ true, ".\r\nx\n.\n", "\r\nx\n" },
+		{ true, "x\r\n.\r\n.\n", "x\r\n\r\n" },
+		{ true, "x\r\n.\n", "x\r\n" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(talks) / sizeof(talks[0]); i++)
+		for (size_t step = 1; step < 12; step++) {
+			size_t len = strlen(talks[i].wire), at, used;
+			struct data_reader r;
+			struct buf out;
+
+			buf_init(&out, ROOM);
+			data_reader_init(&r, talks[i].bare_lf);
+			for (at = 0; at < len; at += used) {
+				used = data_read(&r, talks[i].wire + at,
+				    len - at < step ? len - at : step, &out);
+				assert_true(used > 0);
+			}
+			assert_int_equal(r.place, DATA_ENDED);
+			assert_string_equal(out.data, talks[i].content);
+			buf_release(&out);
+		}
+}
+
 int
 main(void)
 {
@@ -133,6 +203,9 @@ main(void)
 		cmocka_unit_test(known_cases_at_every_place),
 		cmocka_unit_test(binary_bytes_pass_unchanged),
 		cmocka_unit_test(full_buffer_is_told),
+		cmocka_unit_test(what_was_stuffed_is_read_back),
+		cmocka_unit_test(
+		    lines_of_the_other_kind_do_not_end_the_content),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
