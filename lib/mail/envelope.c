@@ -30,6 +30,7 @@ envelope_release(struct envelope *e)
 	for (size_t i = 0; i < e->count; i++) {
 		free(e->recipients[i].address);
 		free(e->recipients[i].original);
+		free(e->recipients[i].notify);
 		free(e->recipients[i].error);
 	}
 	free(e->recipients);
@@ -140,6 +141,14 @@ envelope_verdict(struct envelope *e, size_t i, const struct error *verdict)
 	*r->error = *verdict;
 }
 
+const char *
+envelope_notify(const struct envelope *e, size_t i)
+{
+	const char *own = e->recipients[i].notify;
+
+	return own != NULL ? own : e->notify;
+}
+
 size_t
 envelope_count_state(const struct envelope *e, enum recipient_state state)
 {
@@ -197,6 +206,7 @@ put_recipient(
 {
 	record_put(out, "recipient", r->address);
 	put_if(out, "original", r->original);
+	put_if(out, "recipient-notify", r->notify);
 	if (r->state != RECIPIENT_PENDING)
 		record_put(out, "state", state_names[r->state]);
 	if (r->told)
@@ -395,6 +405,9 @@ read_recipient_field(struct envelope *e, const char *key, const char *value,
 	r = &e->recipients[e->count - 1];
 	if (strcmp(key, "original") == 0)
 		return read_original(r, value, err);
+	if (strcmp(key, "recipient-notify") == 0)
+		return r->notify != NULL ? bad_value(key, err)
+					 : dsn_notify(value, &r->notify, err);
 	if (strcmp(key, "state") == 0)
 		return read_state(r, value, err);
 	if (strcmp(key, "told") == 0)

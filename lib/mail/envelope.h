@@ -26,6 +26,7 @@ enum recipient_state {
 struct recipient {
 	char *address;
 	char *original;			/* ORCPT, "rfc822;" and xtext, or NULL */
+	char *notify;			/* NOTIFY, or NULL: the envelope's */
 	enum recipient_state state;
 	struct error *error;		/* the last verdict, or NULL; owned */
 	bool told;			/* the sender knows that it is refused */
@@ -60,6 +61,8 @@ int	envelope_add(struct envelope *, const char *address,
  * sent, ERROR_REFUSED is refused, anything else leaves it pending. */
 void	envelope_verdict(struct envelope *, size_t i,
 	    const struct error *verdict);
+/* When the server is to notify the sender of recipient i, or NULL. */
+const char *envelope_notify(const struct envelope *, size_t i);
 size_t	envelope_count_state(const struct envelope *, enum recipient_state);
 
 /* To and from a record of type "envelope"; verdicts travel too. Reading

@@ -224,13 +224,14 @@ static int
 send_rcpt(struct smtp_session *s, size_t i)
 {
 	const struct recipient *r = &s->envelope->recipients[i];
+	const char *notify = envelope_notify(s->envelope, i);
 	struct buf line;
 	int result;
 
 	buf_init(&line, SESSION_COMMAND_MAX);
 	(void)buf_addf(&line, "RCPT TO:<%s>", r->address);
-	if (s->capabilities.dsn && is_value_safe(s->envelope->notify))
-		(void)buf_addf(&line, " NOTIFY=%s", s->envelope->notify);
+	if (s->capabilities.dsn && is_value_safe(notify))
+		(void)buf_addf(&line, " NOTIFY=%s", notify);
 	if (s->capabilities.dsn && is_value_safe(r->original))
 		(void)buf_addf(&line, " ORCPT=%s", r->original);
 	result = machine_put_line(s, RCPT, i, line.data, NULL);

@@ -9,7 +9,8 @@
  *	recipient		once for each
  *	size			of the message
  *	max-recipients		in a transaction
- *	notify, ret, envid	delivery status wishes; orcpt: of the last recipient
+ *	notify, ret, envid	delivery status wishes; orcpt and
+ *				recipient-notify: of the last recipient
  *	options			chunking two-step eight-bit smtputf8 whole
  *	jobs			login send probe …; "login send" if not given
  *
@@ -136,6 +137,8 @@ read_field(struct talk *t, const char *key, char *value)
 		(void)envelope_add(e, value, NULL);
 	else if (strcmp(key, "orcpt") == 0 && e->count > 0)
 		set(&e->recipients[e->count - 1].original, value);
+	else if (strcmp(key, "recipient-notify") == 0 && e->count > 0)
+		set(&e->recipients[e->count - 1].notify, value);
 	else if (strcmp(key, "notify") == 0)
 		set(&e->notify, value);
 	else if (strcmp(key, "ret") == 0)

@@ -110,6 +110,7 @@ fill(struct envelope *e)
 		assert_int_equal(envelope_add(e, address, &err), 0);
 	}
 	e->recipients[4].original = dsn_orcpt("root@web 1");
+	e->recipients[1].notify = xstrdup("NEVER");
 	error_set(&verdict, EX_TEMPFAIL, "4.3.2", "busy: try later");
 	error_hint(&verdict, "wait");
 	error_class_set(&verdict, ERROR_THROTTLED, 90);
@@ -141,6 +142,8 @@ a_record_holds_all_of_it(void **state)
 	assert_true(back.smtputf8);
 	assert_false(back.eight_bit);
 	assert_string_equal(back.recipients[4].original, "rfc822;root@web+201");
+	assert_string_equal(envelope_notify(&back, 0), "SUCCESS,FAILURE");
+	assert_string_equal(envelope_notify(&back, 1), "NEVER");
 	assert_string_equal(back.recipients[2].error->text, "busy: try later");
 	assert_string_equal(back.recipients[2].error->hint, "wait");
 	assert_int_equal(back.recipients[2].error->class, ERROR_THROTTLED);
@@ -206,6 +209,8 @@ hostile_records_are_refused(void **state)
 		"original: rfc822;x\n",
 		"recipient: a@b.org\noriginal: rfc822;x NOTIFY\n",
 		"recipient: a@b.org\noriginal: x\n",
+		"recipient-notify: NEVER\n",
+		"recipient: a@b.org\nrecipient-notify: NEVER ORCPT\n",
 		"recipient: a@b.org\nstate: lost\n",
 		"recipient: a@b.org\nerror: same\n",
 		"recipient: a@b.org\nerror: 75 retry 0 no\n",
