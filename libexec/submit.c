@@ -1,4 +1,4 @@
-/* submit: takes a message from sendmail's pipe and sends or queues it; with
+/* submit: takes messages from sendmail's pipe and sends or queues them; with
  * -q, runs the queue.
  *
  * It owns the queue and talks to Microsoft, so it runs set-id as the user
@@ -62,12 +62,14 @@ struct job {
 	size_t id_count;
 	char *config_path;
 	struct config config;
-	char *caller_name; /* login name, or NULL */
+	char *caller_name;    /* login name, or NULL */
+	struct error trouble; /* why no message can be sent at all */
+
+	/* The message. */
 	const struct account *account;
 	struct entry entry;
 	struct handoff_end end;
 	struct spool spool;
-	struct token token; /* for -t */
 };
 
 static volatile sig_atomic_t signalled;
@@ -225,6 +227,10 @@ on_envelope(void *arg, struct envelope *envelope, struct error *err)
 		.name = job->caller_name,
 	};
 
+	if (job->trouble.exit_code != EX_OK) {
+		*err = job->trouble;
+		return -1;
+	}
 	if (account_authorise(&job->config, &caller, envelope->account,
 		envelope->sender, &job->account, err) == -1)
 		return -1;
@@ -287,12 +293,11 @@ on_signal(int number)
 	signalled = number;
 }
 
-/* From the end mark on the message is ours, and is not dropped. */
 static void
-catch_signals(void)
+handle_signals(void (*handler)(int))
 {
 	static const int numbers[] = { SIGTERM, SIGINT, SIGHUP };
-	struct sigaction action = { .sa_handler = on_signal };
+	struct sigaction action = { .sa_handler = handler };
 	sigset_t set;
 
 	sigemptyset(&action.sa_mask);
@@ -373,12 +378,53 @@ run_queue(struct job *job, struct error *err)
 	};
 
 	(void)gethostname(host, sizeof(host) - 1);
-	catch_signals();
+	handle_signals(on_signal);
 	return runner_run(&run, err);
 }
 
 static int
-run(struct job *job, int argc, char **argv, struct error *err)
+prepare(struct job *job, int argc, char **argv, struct error *err)
+{
+	if (startup_service(&job->who, err) == -1)
+		return -1;
+	startup_guard_secrets();
+	/* Before the first digest, which would have it read openssl.cnf. */
+	stream_library_init();
+	return parse_arguments(job, argc, argv, err);
+}
+
+static void
+message_begin(struct job *job)
+{
+	job->account = NULL;
+	entry_init(&job->entry);
+	spool_init(&job->spool);
+}
+
+static void
+message_end(struct job *job)
+{
+	startup_deadline(0);
+	handle_signals(SIG_DFL);
+	spool_release(&job->spool);
+	entry_release(&job->entry);
+}
+
+/* From the end mark on the message is ours, and is not dropped. */
+static int
+finish_message(struct job *job, struct error *err)
+{
+	handle_signals(on_signal);
+	if (job->end.lines != CONTENT_KEEP &&
+	    spool_rewrite(
+		&job->spool, job->config.queue_dir, job->end.lines, err) == -1)
+		return -1;
+	return send_message(job, err);
+}
+
+/* The next message of the pipe. False when there is none, and no more. */
+static bool
+run_message(struct job *job, struct error *result)
 {
 	const struct handoff_receiver receiver = {
 		.on_envelope = on_envelope,
@@ -387,28 +433,50 @@ run(struct job *job, int argc, char **argv, struct error *err)
 		.arg = job,
 		.answer_fd = STDOUT_FILENO,
 	};
+	enum handoff_got got;
+	bool failed = true;
 
-	if (startup_service(&job->who, err) == -1)
-		return -1;
-	startup_guard_secrets();
-	/* Before the first digest, which would have it read openssl.cnf. */
-	stream_library_init();
-	if (parse_arguments(job, argc, argv, err) == -1 ||
-	    load_config(job, err) == -1)
-		return -1;
-	if (job->token_of != NULL)
-		return get_token(job, &job->token, err);
-	if (job->queue_run)
-		return run_queue(job, err);
-	if (handoff_receive(STDIN_FILENO, &job->entry.envelope,
-		&job->entry.header, &job->end, &receiver, err) == -1)
-		return -1;
-	catch_signals();
-	if (job->end.lines != CONTENT_KEEP &&
-	    spool_rewrite(
-		&job->spool, job->config.queue_dir, job->end.lines, err) == -1)
-		return -1;
-	return send_message(job, err);
+	got = handoff_receive(STDIN_FILENO, &job->entry.envelope,
+	    &job->entry.header, &job->end, &receiver, result);
+	if (got == HANDOFF_CLOSED)
+		return false;
+	if (got == HANDOFF_DROPPED)
+		return true;
+	if (got == HANDOFF_MESSAGE) {
+		error_clear(result);
+		failed = finish_message(job, result) == -1;
+	}
+	if (failed && result->exit_code == EX_OK)
+		error_set(result, EX_SOFTWARE, "4.3.0",
+		    "the message failed, and nothing tells why");
+	handoff_answer(STDOUT_FILENO, result);
+	return got != HANDOFF_BROKEN && signalled == 0;
+}
+
+/* Trouble with the configuration is the answer to each message. */
+static void
+run_messages(struct job *job, struct error *result)
+{
+	bool more;
+
+	(void)load_config(job, &job->trouble);
+	do {
+		message_begin(job);
+		more = run_message(job, result);
+		message_end(job);
+	} while (more);
+}
+
+static void
+run_token(struct job *job, struct error *result)
+{
+	struct token token;
+
+	token_init(&token);
+	if (result->exit_code == EX_OK && load_config(job, result) == 0)
+		(void)get_token(job, &token, result);
+	answer_token(&token, result);
+	token_release(&token);
 }
 
 /* A run of the queue has no sendmail that would say it. */
@@ -432,22 +500,20 @@ main(int argc, char **argv)
 	if (argc > 2 && strcmp(argv[argc - 2], "-t") == 0)
 		job.token_of = argv[argc - 1];
 	error_clear(&result);
+	error_clear(&job.trouble);
 	config_init(&job.config);
-	entry_init(&job.entry);
-	spool_init(&job.spool);
-	token_init(&job.token);
-	if (run(&job, argc, argv, &result) == -1 && result.exit_code == EX_OK)
-		error_set(&result, EX_SOFTWARE, "4.3.0",
-		    "the message failed, and nothing tells why");
+	(void)prepare(&job, argc, argv, &result);
 	if (job.token_of != NULL)
-		answer_token(&job.token, &result);
-	else if (job.queue_run)
+		run_token(&job, &result);
+	else if (job.queue_run) {
+		if (result.exit_code == EX_OK &&
+		    load_config(&job, &result) == 0)
+			(void)run_queue(&job, &result);
 		report(&result);
-	else
+	} else if (result.exit_code != EX_OK)
 		handoff_answer(STDOUT_FILENO, &result);
-	token_release(&job.token);
-	spool_release(&job.spool);
-	entry_release(&job.entry);
+	else
+		run_messages(&job, &result);
 	config_release(&job.config);
 	free(job.config_path);
 	free(job.caller_name);

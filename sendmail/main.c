@@ -9,14 +9,12 @@
 #include <unistd.h>
 
 #include "account/config.h"
-#include "base/buf.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/startup.h"
 #include "base/xalloc.h"
-#include "mail/content.h"
 #include "sendmail/caller.h"
-#include "sendmail/compose.h"
+#include "sendmail/handover.h"
 #include "sendmail/intake.h"
 #include "sendmail/mailq.h"
 #include "sendmail/options.h"
@@ -32,7 +30,6 @@ struct run {
 	char *libexec; /* folder of submit */
 	bool system;   /* submit has rights of its own */
 	char *config_path;
-	struct message message;
 	struct handoff handoff;
 	bool input_taken; /* standard input has been read to its end */
 };
@@ -108,86 +105,47 @@ log_ignored_file(const struct run *r)
 	    (long)r->who.caller, r->options.ignored_file);
 }
 
-static bool
-is_denied(void *arg, const char *address)
-{
-	return handoff_is_denied(arg, address);
-}
-
-/* The header is complete: who gets it, and as whom? */
-static int
-on_header(void *arg, struct content *content, struct error *err)
-{
-	struct run *r = arg;
-
-	if (compose_envelope(&r->message, &content->header, err) == -1)
-		return -1;
-	return handoff_envelope(&r->handoff, &r->message.envelope, err);
-}
-
-static int
-on_body(void *arg, const char *bytes, size_t len, struct error *err)
-{
-	struct run *r = arg;
-
-	return handoff_body(&r->handoff, bytes, len, err);
-}
-
-/* The body is with submit: what is left is the header and the word to go. */
-static int
-complete_message(
-    struct run *r, const struct content *content, struct error *err)
-{
-	struct handoff_end end = {
-		.body_size = content->size,
-		.queue_only = r->options.queue_only,
-	};
-	struct buf header;
-	int result = -1;
-
-	buf_init(&header, HANDOFF_HEADER_MAX);
-	end.lines = compose_lines(&r->message, content);
-	if (compose_header(&r->message, content, &header, err) == -1)
-		goto out;
-	end.eight_bit = r->message.envelope.eight_bit;
-	end.smtputf8 = r->message.envelope.smtputf8;
-	if (handoff_header(&r->handoff, header.data, header.len, err) == -1)
-		goto out;
-	result = handoff_end(&r->handoff, &end, err);
-out:
-	buf_release(&header);
-	return result;
-}
-
 static int
 send_message(struct run *r, struct error *err)
 {
-	struct content content;
+	struct handover h;
 	int result = -1;
 
-	content_init(&content, on_body, r);
-	content.begin = on_header;
-	content.ignore_dots = r->options.ignore_dots;
-	content.lines = CONTENT_KEEP;
+	handover_init(&h, &r->options, &r->config, &r->caller, &r->handoff);
+	h.content.ignore_dots = r->options.ignore_dots;
 	r->input_taken = true;
-	if (intake_read(STDIN_FILENO, &content, err) == 0 &&
-	    complete_message(r, &content, err) == 0)
+	if (intake_read(STDIN_FILENO, &h.content, err) == 0 &&
+	    handover_end(&h, err) == 0)
 		result = handoff_result(&r->handoff, on_line, NULL, err);
-	else
-		handoff_abort(&r->handoff);
-	if (content.dropped > 0)
+	if (h.content.dropped > 0)
 		log_line(LOG_WARNING,
 		    "%llu octets after a lone dot were "
 		    "dropped (use -i)",
-		    (unsigned long long)content.dropped);
-	content_release(&content);
+		    (unsigned long long)h.content.dropped);
+	handover_release(&h);
 	return result;
+}
+
+/* Then root's rights are not needed any more. */
+static int
+start_submit(struct run *r, struct error *err)
+{
+	if (handoff_start(&r->handoff, r->libexec,
+		r->system ? NULL : r->config_path, r->options.verbose,
+		err) == -1)
+		return -1;
+	if (startup_become_nobody(err) == 0)
+		return 0;
+	handoff_close(&r->handoff);
+	return -1;
 }
 
 /* One message, from the command line to Microsoft's verdict. */
 static int
 run_message(struct run *r, struct error *err)
 {
+	int result;
+
 	if (r->options.recipient_count == 0 &&
 	    !r->options.recipients_from_header) {
 		error_set(err, EX_USAGE, "5.1.3", "no recipients are named");
@@ -199,18 +157,11 @@ run_message(struct run *r, struct error *err)
 		return -1;
 	log_ignored_file(r);
 	caller_init(&r->caller, r->who.caller);
-	message_init(&r->message, &r->options, &r->config, &r->caller);
-	r->message.is_denied = is_denied;
-	r->message.is_denied_arg = &r->handoff;
-	if (handoff_start(&r->handoff, r->libexec,
-		r->system ? NULL : r->config_path, r->options.verbose,
-		err) == -1)
+	if (start_submit(r, err) == -1)
 		return -1;
-	if (startup_become_nobody(err) == -1) {
-		handoff_abort(&r->handoff);
-		return -1;
-	}
-	return send_message(r, err);
+	result = send_message(r, err);
+	handoff_close(&r->handoff);
+	return result;
 }
 
 static int
@@ -264,7 +215,6 @@ main(int argc, char **argv)
 
 	startup_user(&r.who);
 	config_init(&r.config);
-	message_init(&r.message, NULL, NULL, NULL);
 	if (run(&r, argc, argv, &err) == -1) {
 		if (err.exit_code != EX_USAGE && !r.input_taken &&
 		    r.options.mode == MODE_MESSAGE)
@@ -272,7 +222,6 @@ main(int argc, char **argv)
 		report(&err);
 		exit_code = err.exit_code;
 	}
-	message_release(&r.message);
 	caller_release(&r.caller);
 	config_release(&r.config);
 	free(r.libexec);

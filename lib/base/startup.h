@@ -51,7 +51,8 @@ void	startup_guard_secrets(void);
 /* EX_TEMPFAIL, the sentence for set_id_ignored. Returns -1. */
 int	startup_ignored_error(struct error *);
 
-/* End the process after so many seconds, whatever happens (SIGALRM). */
+/* End the process after so many seconds, whatever happens (SIGALRM); 0: never
+ * any more. */
 void	startup_deadline(unsigned seconds);
 
 /* Do 'work' in a process of its own, which ends with what it returns. Its

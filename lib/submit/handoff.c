@@ -27,6 +27,7 @@ enum frame_type {
 	FRAME_QUESTION = 'Q',
 	FRAME_HEADER = 'H',
 	FRAME_END = 'Z',
+	FRAME_DROP = 'X',
 	FRAME_ANSWER = 'A',
 	FRAME_TRACE = 'T',
 	FRAME_NOTE = 'N',
@@ -181,6 +182,7 @@ static int
 send_frames(struct handoff *h, enum frame_type type, const char *bytes,
     size_t len, struct error *err)
 {
+	h->begun = type != FRAME_END && type != FRAME_DROP;
 	do {
 		size_t piece =
 		    len < HANDOFF_PAYLOAD_MAX ? len : HANDOFF_PAYLOAD_MAX;
@@ -286,9 +288,14 @@ handoff_end(struct handoff *h, const struct handoff_end *end, struct error *err)
 	record_put_number(&text, "queue_only", end->queue_only);
 	result = send_frames(h, FRAME_END, text.data, text.len, err);
 	buf_release(&text);
-	close(h->to);
-	h->to = -1;
 	return result;
+}
+
+void
+handoff_drop(struct handoff *h)
+{
+	if (h->begun)
+		(void)send_frames(h, FRAME_DROP, "", 0, NULL);
 }
 
 static int
@@ -332,10 +339,10 @@ handoff_result(struct handoff *h,
 			line(arg, type, payload.data);
 	}
 	buf_release(&payload);
-	close_pipes(h);
-	if (wait_for(h, &status) == -1)
-		status = 0;
 	if (!h->answered) {
+		close_pipes(h);
+		if (wait_for(h, &status) == -1)
+			status = 0;
 		error_set(err, EX_TEMPFAIL, "4.3.0",
 		    "submit ended without an answer%s%s",
 		    WIFSIGNALED(status) ? ", by signal " : "",
@@ -343,6 +350,7 @@ handoff_result(struct handoff *h,
 		return error_hint(
 		    err, "its own message stands above, or in the log");
 	}
+	h->answered = false;
 	if (h->answer.exit_code == EX_OK)
 		return 0;
 	*err = h->answer;
@@ -350,7 +358,7 @@ handoff_result(struct handoff *h,
 }
 
 void
-handoff_abort(struct handoff *h)
+handoff_close(struct handoff *h)
 {
 	int status;
 
@@ -365,8 +373,11 @@ struct receiving {
 	struct buf *header;
 	struct handoff_end *end;
 	uint64_t body_size;
+	bool begun;
 	bool envelope_done;
 	bool header_seen;
+	bool refused; /* … and why: */
+	struct error refusal;
 	const struct handoff_receiver *receiver;
 };
 
@@ -403,7 +414,9 @@ finish_envelope(struct receiving *r, struct error *err)
 		return -1;
 	if (!is_fresh(r->envelope))
 		return protocol_error(err);
-	return r->receiver->on_envelope(r->receiver->arg, r->envelope, err);
+	r->refused = r->receiver->on_envelope(
+			 r->receiver->arg, r->envelope, &r->refusal) == -1;
+	return 0;
 }
 
 static int
@@ -442,18 +455,35 @@ take_end(struct receiving *r, const struct buf *payload, struct error *err)
 }
 
 static int
-answer(const struct receiving *r, const char *address, struct error *err)
+answer(const struct receiving *r, const char *word, struct error *err)
 {
-	const struct handoff_receiver *to = r->receiver;
-	const char *word = to->is_denied(to->arg, address) ? YES : NO;
-
-	if (write_frame(to->answer_fd, FRAME_ANSWER, word, strlen(word)) == -1)
+	if (write_frame(
+		r->receiver->answer_fd, FRAME_ANSWER, word, strlen(word)) == -1)
 		return error_set(err, EX_IOERR, "4.3.0",
 		    "cannot write to the pipe: %s", strerror(errno));
 	return 0;
 }
 
-/* 0: go on; 1: that was the end; -1. */
+static void
+take_body(struct receiving *r, const struct buf *payload)
+{
+	r->body_size += payload->len;
+	r->refused = r->receiver->on_body(r->receiver->arg, payload->data,
+			 payload->len, &r->refusal) == -1;
+}
+
+static void
+take_header(struct receiving *r, const struct buf *payload)
+{
+	r->header_seen = true;
+	if (buf_add(r->header, payload->data, payload->len) == 0)
+		return;
+	r->refused = true;
+	error_set(&r->refusal, EX_DATAERR, "5.3.4", "the header is too large");
+}
+
+/* A frame of the message, in its order. 0: go on; 1: that was the end; -1:
+ * it is none. What a callback refuses is marked. */
 static int
 take_frame(struct receiving *r, char type, const struct buf *payload,
     struct error *err)
@@ -466,30 +496,72 @@ take_frame(struct receiving *r, char type, const struct buf *payload,
 	}
 	if (finish_envelope(r, err) == -1)
 		return -1;
-	switch (type) {
-	case FRAME_BODY:
-		if (r->header_seen)
-			return protocol_error(err);
-		r->body_size += payload->len;
-		return r->receiver->on_body(
-		    r->receiver->arg, payload->data, payload->len, err);
-	case FRAME_QUESTION:
-		return answer(r, payload->data, err);
-	case FRAME_HEADER:
-		r->header_seen = true;
-		if (buf_add(r->header, payload->data, payload->len) == -1)
-			return error_set(err, EX_DATAERR, "5.3.4",
-			    "the header is too large");
+	if (r->refused)
 		return 0;
-	case FRAME_END:
-		return r->header_seen ? take_end(r, payload, err)
-				      : protocol_error(err);
-	default:
+	if (type == FRAME_BODY && !r->header_seen)
+		take_body(r, payload);
+	else if (type == FRAME_QUESTION)
+		return answer(r,
+		    r->receiver->is_denied(r->receiver->arg, payload->data)
+			? YES
+			: NO,
+		    err);
+	else if (type == FRAME_HEADER)
+		take_header(r, payload);
+	else if (type == FRAME_END && r->header_seen)
+		return take_end(r, payload, err);
+	else
 		return protocol_error(err);
-	}
+	return 0;
 }
 
-int
+/* The same for a message that may be refused already: the rest is read and
+ * dropped. */
+static int
+take_or_drop(struct receiving *r, char type, const struct buf *payload,
+    struct error *err)
+{
+	int taken;
+
+	if (!r->refused) {
+		taken = take_frame(r, type, payload, err);
+		if (taken != 0 || !r->refused)
+			return taken;
+	}
+	return type == FRAME_QUESTION ? answer(r, NO, err) : type == FRAME_END;
+}
+
+/* Frames up to the end of a message. */
+static enum handoff_got
+receive_frames(struct receiving *r, int fd, struct error *err)
+{
+	enum handoff_got end = HANDOFF_BROKEN;
+	struct buf payload;
+	int got, taken = 0;
+	char type = 0;
+
+	buf_init(&payload, HANDOFF_PAYLOAD_MAX);
+	while (
+	    taken == 0 && (got = read_frame(fd, &type, &payload, err)) == 1) {
+		if (type == FRAME_DROP)
+			break;
+		r->begun = true;
+		taken = take_or_drop(r, type, &payload, err);
+	}
+	if (taken == 1)
+		end = HANDOFF_MESSAGE;
+	else if (taken == 0 && got == 1)
+		end = HANDOFF_DROPPED;
+	else if (taken == 0 && got == 0 && !r->begun)
+		end = HANDOFF_CLOSED;
+	else if (taken == 0 && got == 0)
+		error_set(err, EX_TEMPFAIL, "4.3.0",
+		    "the message was not completed, nothing was sent");
+	buf_release(&payload);
+	return end;
+}
+
+enum handoff_got
 handoff_receive(int fd, struct envelope *envelope, struct buf *header,
     struct handoff_end *end, const struct handoff_receiver *receiver,
     struct error *err)
@@ -500,21 +572,16 @@ handoff_receive(int fd, struct envelope *envelope, struct buf *header,
 		.end = end,
 		.receiver = receiver,
 	};
-	struct buf payload;
-	int got, taken = -1;
-	char type = 0;
+	enum handoff_got got;
 
-	buf_init(&payload, HANDOFF_PAYLOAD_MAX);
+	error_clear(&r.refusal);
 	buf_init(&r.envelope_text, HANDOFF_ENVELOPE_MAX);
-	while ((got = read_frame(fd, &type, &payload, err)) == 1 &&
-	       (taken = take_frame(&r, type, &payload, err)) == 0)
-		continue;
-	if (got == 0)
-		error_set(err, EX_TEMPFAIL, "4.3.0",
-		    "the message was not completed, nothing was sent");
-	buf_release(&payload);
+	got = receive_frames(&r, fd, err);
 	buf_release(&r.envelope_text);
-	return got == 1 && taken == 1 ? 0 : -1;
+	if (got != HANDOFF_MESSAGE || !r.refused)
+		return got;
+	*err = r.refusal;
+	return HANDOFF_REFUSED;
 }
 
 int

@@ -7,6 +7,9 @@
  *	sendmail to submit      envelope… body… question… header… end
  *	submit to sendmail      answer… trace… note hint… result
  *
+ * and so on for each further message; sendmail may drop one instead of ending
+ * it, which is not answered.
+ *
  * The envelope comes first, so that submit can refuse a caller before a body
  * is taken. The header comes behind the body, since what it must say of the
  * body (MIME fields, 8BITMIME) is known only then; so is whether the body
@@ -15,8 +18,16 @@
  *
  * Before it writes the header, sendmail may ask of a From whether the server
  * lately refused it, which only submit knows. submit says nothing else before
- * it has the end, but a refusal, after which it reads no more: writing then
- * fails with EPIPE and handoff_result() tells why.
+ * it has the end, also where it refused the envelope and takes none of the
+ * rest. Only a submit that cannot work at all answers at once and ends: writing
+ * then fails with EPIPE, and handoff_result() tells why.
+ *
+ *	handoff_start(&h, …)
+ *	for each message:
+ *		handoff_envelope(&h, …); handoff_body(&h, …) …
+ *		handoff_header(&h, …); handoff_end(&h, …)
+ *		handoff_result(&h, …)
+ *	handoff_close(&h)
  */
 #ifndef HANDOFF_H
 #define HANDOFF_H
@@ -52,6 +63,7 @@ struct handoff {
 	int to;				/* its standard input */
 	int from;			/* its standard output */
 	bool closed;			/* it has stopped listening */
+	bool begun;			/* a message is not ended yet */
 	bool answered;			/* its result has come: … */
 	struct error answer;
 };
@@ -74,15 +86,18 @@ int	handoff_header(struct handoff *, const char *bytes, size_t len,
 	    struct error *);
 int	handoff_end(struct handoff *, const struct handoff_end *,
 	    struct error *);
-/* Read the answer to its end and wait for submit. 'line' is called for each
- * line of the dialogue ('T'), each note ('N') and each hint to the note before
- * ('I'). 0: delivered or queued; -1: the
- * error that submit reports, or that it ended without an answer. */
+/* Read the answer to its end. 'line' is called for each line of the dialogue
+ * ('T'), each note ('N') and each hint to the note before ('I'). 0: delivered
+ * or queued; -1: the error that submit reports, or that it ended without an
+ * answer, which leaves no child. */
 int	handoff_result(struct handoff *,
 	    void (*line)(void *arg, char kind, const char *text), void *arg,
 	    struct error *);
-/* Give up: without the end sent, submit does nothing. */
-void	handoff_abort(struct handoff *);
+/* Give up the message that is begun, if one is: submit does nothing. */
+void	handoff_drop(struct handoff *);
+/* No more messages come: wait for submit to end. One that is not ended is
+ * dropped. */
+void	handoff_close(struct handoff *);
 
 /* submit's side. */
 
@@ -100,12 +115,21 @@ struct handoff_receiver {
 	int answer_fd;
 };
 
-/* Read a message from 'fd'. The header is appended to 'header', the flags of
- * 'end' are put into the envelope too. EX_TEMPFAIL when it ended without its
- * end; EX_SOFTWARE for anything but the above; what a callback says. */
-int	handoff_receive(int fd, struct envelope *, struct buf *header,
-	    struct handoff_end *end, const struct handoff_receiver *,
-	    struct error *);
+enum handoff_got {
+	HANDOFF_MESSAGE,	/* whole */
+	HANDOFF_REFUSED,	/* a callback failed; it is to be answered */
+	HANDOFF_DROPPED,	/* sendmail gave it up */
+	HANDOFF_CLOSED,		/* no more come */
+	HANDOFF_BROKEN,		/* cut, or no message at all: answer and end */
+};
+
+/* Read the next message from 'fd'. The header is appended to 'header', the
+ * flags of 'end' are put into the envelope too. The error is set where it is
+ * refused, and where it is broken: EX_TEMPFAIL when it ended without its end,
+ * EX_SOFTWARE for anything but the above. */
+enum handoff_got handoff_receive(int fd, struct envelope *,
+	    struct buf *header, struct handoff_end *end,
+	    const struct handoff_receiver *, struct error *);
 /* A line of the dialogue. A reader who takes none (a stopped terminal) must
  * not keep the connection waiting: -1 after HANDOFF_TRACE_WAIT, and then no
  * further line is to be shown. A pipe is what it takes. */

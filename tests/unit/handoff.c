@@ -33,6 +33,7 @@ struct received {
 	bool refuse;
 	int answers; /* where answers to questions go */
 	struct error err;
+	enum handoff_got got;
 };
 
 static int
@@ -80,9 +81,9 @@ received_release(struct received *r)
 	buf_release(&r->body);
 }
 
-/* Let submit's end read these bytes. */
-static int
-receive(struct received *r, const void *bytes, size_t len)
+/* Let submit's end read the next message. */
+static enum handoff_got
+receive_from(struct received *r, int fd)
 {
 	const struct handoff_receiver receiver = {
 		.on_envelope = on_envelope,
@@ -91,17 +92,45 @@ receive(struct received *r, const void *bytes, size_t len)
 		.arg = r,
 		.answer_fd = r->answers,
 	};
+
+	return handoff_receive(
+	    fd, &r->envelope, &r->header, &r->end, &receiver, &r->err);
+}
+
+/* A file of these bytes, to be read. */
+static int
+file_of(const void *bytes, size_t len)
+{
 	char path[] = "/tmp/handoff-test-XXXXXX";
-	int fd = mkstemp(path), result;
+	int fd = mkstemp(path);
 
 	assert_int_not_equal(fd, -1);
 	unlink(path);
 	assert_int_equal(file_write_all(fd, bytes, len), 0);
 	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
-	result = handoff_receive(
-	    fd, &r->envelope, &r->header, &r->end, &receiver, &r->err);
+	return fd;
+}
+
+/* Let it read these bytes: 0 for a message. */
+static int
+receive(struct received *r, const void *bytes, size_t len)
+{
+	int fd = file_of(bytes, len);
+
+	r->got = receive_from(r, fd);
 	close(fd);
-	return result;
+	return r->got == HANDOFF_MESSAGE ? 0 : -1;
+}
+
+static void
+fill(struct envelope *e)
+{
+	struct error err;
+
+	envelope_init(e);
+	e->account = xstrdup("alerts@contoso.com");
+	e->sender = xstrdup("alerts@contoso.com");
+	assert_int_equal(envelope_add(e, "a@example.org", &err), 0);
 }
 
 /* What sendmail's end writes for a message, appended to 'out'. */
@@ -116,15 +145,13 @@ write_message(struct buf *out, const char *body, size_t body_len)
 	struct envelope e;
 	struct error err;
 
-	envelope_init(&e);
-	e.account = xstrdup("alerts@contoso.com");
-	e.sender = xstrdup("alerts@contoso.com");
-	assert_int_equal(envelope_add(&e, "a@example.org", &err), 0);
+	fill(&e);
 	h.to = mkstemp(path);
 	assert_int_equal(handoff_envelope(&h, &e, &err), 0);
 	assert_int_equal(handoff_body(&h, body, body_len, &err), 0);
 	assert_int_equal(handoff_header(&h, "From: x\r\n\r\n", 11, &err), 0);
 	assert_int_equal(handoff_end(&h, &end, &err), 0);
+	close(h.to);
 	assert_int_equal(file_read(path, out, &err), 0);
 	unlink(path);
 	envelope_release(&e);
@@ -225,14 +252,17 @@ cut_anywhere_it_is_no_message(void **state)
 	for (size_t len = 0; len < wire.len; len++) {
 		received_init(&r);
 		assert_int_equal(receive(&r, wire.data, len), -1);
-		assert_int_equal(r.err.exit_code, EX_TEMPFAIL);
+		assert_int_equal(
+		    r.got, len == 0 ? HANDOFF_CLOSED : HANDOFF_BROKEN);
+		if (len > 0)
+			assert_int_equal(r.err.exit_code, EX_TEMPFAIL);
 		received_release(&r);
 	}
 	buf_release(&wire);
 }
 
 static void
-a_refused_envelope_ends_it_before_the_body(void **state)
+a_refused_envelope_has_the_rest_dropped(void **state)
 {
 	struct received r;
 	struct buf wire;
@@ -243,9 +273,61 @@ a_refused_envelope_ends_it_before_the_body(void **state)
 	received_init(&r);
 	r.refuse = true;
 	assert_int_equal(receive(&r, wire.data, wire.len), -1);
+	assert_int_equal(r.got, HANDOFF_REFUSED);
 	assert_int_equal(r.err.exit_code, EX_NOPERM);
 	assert_int_equal(r.body.len, 0);
 	received_release(&r);
+	buf_release(&wire);
+}
+
+/* A message that is begun and given up. */
+static void
+write_dropped(struct buf *out)
+{
+	struct handoff h = { .child = -1, .from = -1 };
+	char path[] = "/tmp/handoff-test-XXXXXX";
+	struct envelope e;
+	struct error err;
+
+	fill(&e);
+	h.to = mkstemp(path);
+	handoff_drop(&h);
+	assert_int_equal(handoff_envelope(&h, &e, &err), 0);
+	assert_int_equal(handoff_body(&h, "half", 4, &err), 0);
+	handoff_drop(&h);
+	handoff_drop(&h);
+	close(h.to);
+	assert_int_equal(file_read(path, out, &err), 0);
+	unlink(path);
+	envelope_release(&e);
+}
+
+static void
+several_messages_and_a_dropped_one_come_one_by_one(void **state)
+{
+	static const enum handoff_got expected[] = { HANDOFF_MESSAGE,
+		HANDOFF_DROPPED, HANDOFF_REFUSED, HANDOFF_MESSAGE,
+		HANDOFF_CLOSED };
+	struct received r;
+	struct buf wire;
+	int fd;
+
+	(void)state;
+	buf_init(&wire, BODY_MAX);
+	write_message(&wire, "one\r\n", 5);
+	write_dropped(&wire);
+	write_message(&wire, "two\r\n", 5);
+	write_message(&wire, "three\r\n", 7);
+	fd = file_of(wire.data, wire.len);
+	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
+		received_init(&r);
+		r.refuse = expected[i] == HANDOFF_REFUSED;
+		assert_int_equal(receive_from(&r, fd), expected[i]);
+		if (i == 3)
+			assert_string_equal(r.body.data, "three\r\n");
+		received_release(&r);
+	}
+	close(fd);
 	buf_release(&wire);
 }
 
@@ -270,6 +352,8 @@ frames_that_are_none_are_refused(void **state)
 	for (size_t i = 0; i < sizeof(wires) / sizeof(wires[0]); i++) {
 		received_init(&r);
 		assert_int_equal(receive(&r, wires[i].bytes, wires[i].len), -1);
+		assert_true(
+		    r.got == HANDOFF_BROKEN || r.got == HANDOFF_REFUSED);
 		assert_int_equal(r.envelopes, 0);
 		received_release(&r);
 	}
@@ -461,9 +545,9 @@ a_question_is_heard_as_it_is_answered(void **state)
 	assert_true(handoff_is_denied(&yes, "boss@contoso.com"));
 	assert_false(handoff_is_denied(&no, "boss@contoso.com"));
 	assert_false(handoff_is_denied(&nothing, "boss@contoso.com"));
-	handoff_abort(&yes);
-	handoff_abort(&no);
-	handoff_abort(&nothing);
+	handoff_close(&yes);
+	handoff_close(&no);
+	handoff_close(&nothing);
 }
 
 static void
@@ -587,7 +671,7 @@ a_submit_that_listens_no_more_does_not_stop_the_reading(void **state)
 	assert_int_equal(handoff_body(&h, "x", 1, &err), 0);
 	assert_true(h.closed);
 	assert_int_equal(handoff_body(&h, "x", 1, &err), 0);
-	handoff_abort(&h);
+	handoff_close(&h);
 }
 
 int
@@ -602,7 +686,9 @@ main(void)
 		cmocka_unit_test(a_question_is_heard_as_it_is_answered),
 		cmocka_unit_test(a_refusal_instead_of_an_answer_is_the_result),
 		cmocka_unit_test(cut_anywhere_it_is_no_message),
-		cmocka_unit_test(a_refused_envelope_ends_it_before_the_body),
+		cmocka_unit_test(a_refused_envelope_has_the_rest_dropped),
+		cmocka_unit_test(
+		    several_messages_and_a_dropped_one_come_one_by_one),
 		cmocka_unit_test(frames_that_are_none_are_refused),
 		cmocka_unit_test(
 		    an_envelope_that_lacks_something_or_is_done_already_is_refused),
