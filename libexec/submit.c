@@ -449,7 +449,7 @@ run_message(struct job *job, struct error *result)
 	if (failed && result->exit_code == EX_OK)
 		error_set(result, EX_SOFTWARE, "4.3.0",
 		    "the message failed, and nothing tells why");
-	handoff_answer(STDOUT_FILENO, result);
+	handoff_answer(STDOUT_FILENO, job->entry.id, result);
 	return got != HANDOFF_BROKEN && signalled == 0;
 }
 
@@ -511,7 +511,7 @@ main(int argc, char **argv)
 			(void)run_queue(&job, &result);
 		report(&result);
 	} else if (result.exit_code != EX_OK)
-		handoff_answer(STDOUT_FILENO, &result);
+		handoff_answer(STDOUT_FILENO, "", &result);
 	else
 		run_messages(&job, &result);
 	config_release(&job.config);

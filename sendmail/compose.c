@@ -37,8 +37,8 @@ message_release(struct message *m)
 
 /* Add one; a local one is sent to where local mail goes, and what it was is
  * kept for notifications. */
-static int
-add_recipient(
+int
+compose_recipient(
     struct message *m, const struct mailbox *mailbox, struct error *err)
 {
 	char *written = mailbox_address(mailbox), *local = NULL;
@@ -88,7 +88,7 @@ collect_recipients(struct message *m, struct error *err)
 	    header_recipients(&m->header, &list, err) == -1)
 		goto out;
 	for (size_t i = 0; i < list.count; i++)
-		if (add_recipient(m, &list.items[i], err) == -1)
+		if (compose_recipient(m, &list.items[i], err) == -1)
 			goto out;
 	if (m->envelope.count == 0) {
 		error_set(

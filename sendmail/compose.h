@@ -4,6 +4,7 @@
  * It goes in two steps, since the header must say of the body what is known
  * only when the body has passed:
  *
+ *	compose_recipient(&m, …)	SMTP names each (-bs)
  *	compose_envelope(&m, …)		the header is read
  *	… the body goes by …
  *	compose_header(&m, …)		all is read
@@ -42,6 +43,10 @@ void	message_init(struct message *, const struct options *,
 	    const struct config *, const struct caller *);
 void	message_release(struct message *);
 
+/* Add a recipient; a local one is where local mail goes, and a second of the
+ * same name is none. EX_DATAERR, EX_NOUSER. */
+int	compose_recipient(struct message *, const struct mailbox *,
+	    struct error *);
 /* Read the header block, collect the recipients, choose the account: after
  * this the envelope is complete but for its flags. EX_USAGE without
  * recipients, EX_DATAERR for addresses, EX_CONFIG and EX_NOPERM for the

@@ -19,6 +19,7 @@
 #include "sendmail/mailq.h"
 #include "sendmail/options.h"
 #include "sendmail/queue_run.h"
+#include "sendmail/smtpd.h"
 #include "submit/handoff.h"
 
 /* What the parts of one run share. */
@@ -164,6 +165,30 @@ run_message(struct run *r, struct error *err)
 	return result;
 }
 
+/* SMTP on standard input and output. Whatever is wrong is told there, since
+ * that is all that a client looks at. */
+static int
+run_smtp(struct run *r, struct error *err)
+{
+	struct smtpd setup = {
+		.options = &r->options,
+		.config = &r->config,
+		.caller = r->who.caller,
+		.handoff = &r->handoff,
+	};
+	int result;
+
+	r->input_taken = true;
+	if (load_config(r, err) == -1 || start_submit(r, err) == -1) {
+		smtpd_turn_away(&setup, err);
+		return -1;
+	}
+	log_ignored_file(r);
+	result = smtpd(&setup, err);
+	handoff_close(&r->handoff);
+	return result;
+}
+
 static int
 run_queue(struct run *r, struct error *err)
 {
@@ -195,6 +220,8 @@ run(struct run *r, int argc, char **argv, struct error *err)
 	case MODE_VERSION:
 		(void)printf("Outpost %s\n", OUTPOST_VERSION);
 		return 0;
+	case MODE_SMTP:
+		return run_smtp(r, err);
 	case MODE_QUEUE:
 		return run_queue(r, err);
 	case MODE_MAILQ:

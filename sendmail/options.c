@@ -76,7 +76,7 @@ static const struct {
 	{ 'd', MODE_MESSAGE, "there is no daemon" },
 	{ 'D', MODE_MESSAGE, "there is no daemon" },
 	{ 'l', MODE_MESSAGE, "there is no daemon" },
-	{ 's', MODE_MESSAGE, "SMTP on standard input is not supported yet" },
+	{ 's', MODE_SMTP, NULL },
 	{ 'p', MODE_MAILQ, NULL },
 	{ 'P', MODE_MAILQ_COUNT, NULL },
 	{ 'i', MODE_MESSAGE, "aliases are not supported yet" },
@@ -443,6 +443,11 @@ options_parse(struct options *out, int argc, char **argv, struct error *err)
 	}
 	options.recipients = argv + optind;
 	options.recipient_count = (size_t)(argc - optind);
+	if (options.mode == MODE_SMTP && options.recipient_count > 0) {
+		error_set(err, EX_USAGE, "5.5.4",
+		    "-bs takes recipients by SMTP, not as arguments");
+		return usage(err, "leave them out");
+	}
 	*out = options;
 	return 0;
 }

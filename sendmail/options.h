@@ -21,6 +21,7 @@ struct error;
 /* What is to be done. */
 enum options_mode {
 	MODE_MESSAGE,		/* read one message and send it */
+	MODE_SMTP,		/* -bs: SMTP on standard input and output */
 	MODE_NOTHING,		/* -bh, -bH: no host status is kept; exit 0 */
 	MODE_VERSION,		/* -d0.1 */
 	MODE_QUEUE,		/* -q: run the queue */

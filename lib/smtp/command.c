@@ -111,7 +111,8 @@ take_name(struct smtp_command *c, const char *text, struct error *err)
 {
 	if (*text != '\0')
 		return 0;
-	return wrong(c, 501, "5.5.4", "say your name after it", err);
+	return wrong(
+	    c, 501, "5.5.4", "HELO and EHLO must be followed by a name", err);
 }
 
 static int
@@ -119,14 +120,15 @@ take_nothing(struct smtp_command *c, const char *text, struct error *err)
 {
 	if (*text == '\0')
 		return 0;
-	return wrong(c, 501, "5.5.4", "nothing may follow it", err);
+	return wrong(c, 501, "5.5.4", "nothing may follow the command", err);
 }
 
 static int
 refuse(struct smtp_command *c, const char *text, struct error *err)
 {
 	(void)text;
-	return wrong(c, 502, "5.5.1", "that is not offered here", err);
+	return wrong(
+	    c, 502, "5.5.1", "AUTH, STARTTLS and EXPN are not offered", err);
 }
 
 static int
@@ -275,27 +277,39 @@ path_length(const char *text, bool bracket)
 	return i;
 }
 
+/* May it be written so? A local name is one that could have a domain. */
+static int
+check_address(const char *address, struct error *err)
+{
+	char *whole;
+	int result;
+
+	if (address_domain(address) != NULL || *address == '\0')
+		return address_smtp_safe(address, NULL, err);
+	whole = xasprintf("%s@localhost", address);
+	result = address_smtp_safe(whole, NULL, NULL);
+	free(whole);
+	if (result == -1)
+		error_set(err, EX_DATAERR, "5.1.3",
+		    "address '%.80s' is malformed", address);
+	return result;
+}
+
 /* The address itself: local@domain, a local name alone, or nothing. */
 static int
 set_address(struct smtp_command *c, const char *path, struct error *err)
 {
 	const char *route = *path == '@' ? strchr(path, ':') : NULL;
-	const char *status = c->verb == SMTP_MAIL ? "5.1.7" : "5.1.3";
 	const char *address = route != NULL ? route + 1 : path;
-	char *whole = xasprintf("%s%s", address,
-	    address_domain(address) == NULL ? "@localhost" : "");
-	int result = 0;
+	bool null_sender = c->verb == SMTP_MAIL && *path == '\0';
 
-	if (*path != '\0' || c->verb == SMTP_RCPT)
-		result = address_smtp_safe(whole, NULL, err);
-	if (result == 0)
-		result = address_parse_sender(&c->address, address, err);
-	if (result == -1) {
-		c->code = 553;
-		strlcpy(err->status, status, sizeof(err->status));
-	}
-	free(whole);
-	return result;
+	if ((null_sender || check_address(address, err) == 0) &&
+	    address_parse_sender(&c->address, address, err) == 0)
+		return 0;
+	c->code = 553;
+	if (c->verb == SMTP_MAIL)
+		strlcpy(err->status, "5.1.7", sizeof(err->status));
+	return -1;
 }
 
 /* "FROM:<a@b.example> SIZE=1000" */
@@ -311,7 +325,7 @@ take_path(struct smtp_command *c, const char *text, const char *word,
 	if (strncasecmp(text, word, len) != 0) {
 		c->code = 501;
 		return error_set(err, EX_USAGE, "5.5.4",
-		    "it is followed by %s<address>", word);
+		    "it must be followed by %s<address>", word);
 	}
 	text += len;
 	while (is_blank(*text))
@@ -405,7 +419,8 @@ command_parse(
 		result = verbs[i].parse(c, text, err);
 		goto out;
 	}
-	(void)wrong(c, 500, "5.5.1", "that is no command", err);
+	c->code = 500;
+	error_set(err, EX_USAGE, "5.5.1", "'%.40s' is no command", copy);
 out:
 	free(copy);
 	return result;

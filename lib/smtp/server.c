@@ -37,6 +37,7 @@ struct smtp_server {
 	enum line_end line_end;
 	enum reading reading;
 	unsigned errors;
+	struct error told; /* the last that was */
 
 	/* The transaction. */
 	bool mail;
@@ -98,6 +99,15 @@ bool
 server_closed(const struct smtp_server *s)
 {
 	return s->reading == READING_NOTHING;
+}
+
+int
+server_result(const struct smtp_server *s, struct error *err)
+{
+	if (s->told.exit_code == EX_OK)
+		return 0;
+	*err = s->told;
+	return -1;
 }
 
 bool
@@ -213,6 +223,7 @@ say_error(struct smtp_server *s, int code, const struct error *err)
 	char status[ERROR_STATUS_SIZE];
 	int proper = server_reply_code(err, status, sizeof(status));
 
+	s->told = *err;
 	say(s, code != 0 ? code : proper, status, "%s%s%s", err->text,
 	    err->hint[0] != '\0' ? "; hint: " : "", err->hint);
 }
@@ -250,20 +261,25 @@ server_give_up(struct smtp_server *s, const struct error *why)
 void
 server_idle(struct smtp_server *s)
 {
-	say(s, 421, "4.4.2", "%s nothing came for %d s; closing",
-	    s->options.host, SERVER_IDLE_SECONDS);
-	close_session(s);
+	struct error idle;
+
+	error_set(&idle, EX_TEMPFAIL, "4.4.2", "nothing came for %d s; closing",
+	    SERVER_IDLE_SECONDS);
+	server_give_up(s, &idle);
 }
 
 /* A command that is wrong or out of place. */
 static void
 say_wrong(struct smtp_server *s, int code, const char *status, const char *text)
 {
-	say(s, code, status, "%s", text);
+	struct error err;
+
+	error_set(&err, EX_USAGE, status, "%s", text);
+	say_error(s, code, &err);
 	if (++s->errors < SERVER_ERRORS_MAX)
 		return;
-	say(s, 421, "4.7.0", "%s too many errors; closing", s->options.host);
-	close_session(s);
+	error_set(&err, EX_USAGE, "4.7.0", "too many errors; closing");
+	server_give_up(s, &err);
 }
 
 static void

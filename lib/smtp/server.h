@@ -87,6 +87,9 @@ bool	server_closed(const struct smtp_server *);
 /* Is a transaction open? */
 bool	server_in_mail(const struct smtp_server *);
 
+/* 0 when nothing was refused, else the last error that was told. */
+int	server_result(const struct smtp_server *, struct error *);
+
 /* The code of the reply that tells an error, and its status, whose first digit
  * agrees with the code. */
 int	server_reply_code(const struct error *, char *status, size_t size);

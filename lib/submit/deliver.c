@@ -12,6 +12,7 @@
 #include "queue/queue.h"
 #include "queue/schedule.h"
 #include "queue/spool.h"
+#include "submit/handoff.h"
 #include "submit/settle.h"
 #include "submit/submit.h"
 
@@ -136,7 +137,8 @@ note_refused(const struct delivery *d)
 static void
 note_queued(const struct delivery *d, const struct error *why)
 {
-	note(d, 'N', xasprintf("queued as %s: %s", d->entry->id, why->text));
+	note(d, 'N',
+	    xasprintf(HANDOFF_QUEUED "%s: %s", d->entry->id, why->text));
 	if (why->hint[0] != '\0')
 		note(d, 'I', xstrdup(why->hint));
 }

@@ -232,8 +232,10 @@ static void
 take_result(struct handoff *h, const struct buf *payload)
 {
 	struct record record;
+	const char *id;
 
 	h->answered = true;
+	h->id[0] = '\0';
 	if (record_parse(&record, "result", payload->data, payload->len,
 		&h->answer) == -1)
 		return;
@@ -241,6 +243,8 @@ take_result(struct handoff *h, const struct buf *payload)
 	if (record_get_error(&record, &h->answer) == -1)
 		error_set(&h->answer, EX_SOFTWARE, "4.3.0",
 		    "submit gave an answer that is none");
+	if ((id = record_get(&record, "id")) != NULL && id_valid(id))
+		strlcpy(h->id, id, sizeof(h->id));
 	record_release(&record);
 }
 
@@ -621,12 +625,13 @@ handoff_hint(int fd, const char *text)
 }
 
 void
-handoff_answer(int fd, const struct error *result)
+handoff_answer(int fd, const char *id, const struct error *result)
 {
 	struct buf text;
 
 	buf_init(&text, HANDOFF_PAYLOAD_MAX);
 	record_begin(&text, "result");
+	record_put(&text, "id", id);
 	record_put_error(&text, result);
 	(void)write_frame(fd, FRAME_RESULT, text.data, text.len);
 	buf_release(&text);

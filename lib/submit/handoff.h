@@ -39,6 +39,7 @@
 
 #include "base/error.h"
 #include "mail/content.h"
+#include "queue/id.h"
 
 struct buf;
 struct envelope;
@@ -46,6 +47,8 @@ struct envelope;
 #define HANDOFF_PAYLOAD_MAX	(64u * 1024)
 #define HANDOFF_HEADER_MAX	(8u * 1024 * 1024)	/* of all frames */
 #define HANDOFF_ENVELOPE_MAX	(16u * 1024 * 1024)
+#define HANDOFF_QUEUED		"queued as "	/* how the note begins that
+						 * tells that it waits */
 #define HANDOFF_TRACE_WAIT	2000			/* milliseconds */
 
 /* What is known at the end. */
@@ -66,6 +69,8 @@ struct handoff {
 	bool begun;			/* a message is not ended yet */
 	bool answered;			/* its result has come: … */
 	struct error answer;
+	char id[ID_SIZE];		/* the message's in log and queue, or
+					 * "": it came to nothing */
 };
 
 /* Start LIBEXEC/submit with -C config_path (NULL: without) and, if 'verbose',
@@ -137,6 +142,6 @@ int	handoff_trace(int fd, const char *text);
 /* Answer. Failure to write is ignored: nobody listens any more. */
 void	handoff_note(int fd, const char *text);
 void	handoff_hint(int fd, const char *text);	/* to the note before */
-void	handoff_answer(int fd, const struct error *result);
+void	handoff_answer(int fd, const char *id, const struct error *result);
 
 #endif

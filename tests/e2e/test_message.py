@@ -335,7 +335,7 @@ def test_resent_recipients_win(outpost):
     (("-B9BIT", "-t"), SIMPLE, USAGE, "9BIT"),
     (("-Nsometimes", "-t"), SIMPLE, USAGE, "sometimes"),
     (("-bd",), SIMPLE, USAGE, "daemon"),
-    (("-bs",), SIMPLE, USAGE, "not supported yet"),
+    (("-bs", "a@example.org"), SIMPLE, USAGE, "by SMTP"),
     (("-qX",), SIMPLE, USAGE, "-q does not know"),
 ])
 def test_bad_use_is_told_and_nothing_is_sent(outpost, office, arguments, text,

@@ -376,6 +376,34 @@ def test_no_new_privileges_gives_its_sentence(system, office):
     assert office.messages == []
 
 
+TALK = (b"HELO x\r\nMAIL FROM:<>\r\nRCPT TO:<a@example.org>\r\nDATA\r\n"
+        b"Subject: hello\r\n\r\nBody\r\n.\r\n")
+
+
+def codes(done):
+    return [line[:3] for line in done.stdout.decode().splitlines()]
+
+
+def test_smtp_serves_each_user_with_their_own_rights(system, office):
+    system.write(users="backup, root")
+    for user in ("root", "backup"):
+        done = system.run(user, f"{LIBEXEC}/sendmail -bs", input=TALK * 2)
+        assert codes(done)[1:] == ["250", "250", "250", "354", "250"] * 2, done
+    assert len(office.messages) == 4
+    done = system.run(CALLER, f"{LIBEXEC}/sendmail -bs",
+                      input=TALK[:TALK.index(b"RCPT")])
+    assert codes(done) == ["220", "250", "550"]
+    assert b"550 5.7.1 you may not use" in done.stdout
+
+
+def test_smtp_tells_of_no_new_privileges_at_each_message(system, office):
+    done = system.run(CALLER, f"setpriv --no-new-privs {LIBEXEC}/sendmail -bs",
+                      input=TALK * 2)
+    assert codes(done)[1:] == ["250", "250", "250", "354", "451"] * 2, done
+    assert done.stdout.count(b"NoNewPrivileges") >= 2
+    assert office.messages == []
+
+
 @pytest.mark.parametrize("limit", ["-f 0", "-t 1", "-n 8"])
 def test_limits_of_the_caller_lose_nothing(system, office, limit):
     done = system.run(CALLER, f"ulimit {limit}; exec {system.sendmail}")

@@ -22,6 +22,7 @@
 #include "mail/envelope.h"
 #include "submit/handoff.h"
 
+#define ID "025X8FX5ZHF34L6X"
 #define BODY_MAX (1024u * 1024)
 
 struct received {
@@ -462,6 +463,7 @@ an_envelope_that_lacks_something_or_has_a_verdict_is_refused(void **state)
 
 struct lines {
 	struct buf text;
+	char id[ID_SIZE];
 };
 
 static void
@@ -478,7 +480,7 @@ answer(const struct error *result, bool with_lines, struct lines *lines,
     struct error *err)
 {
 	struct handoff h = { .child = -1, .to = -1 };
-	int ends[2];
+	int ends[2], got;
 
 	assert_int_equal(pipe(ends), 0);
 	if (with_lines) {
@@ -487,10 +489,12 @@ answer(const struct error *result, bool with_lines, struct lines *lines,
 		handoff_note(ends[1], "");
 	}
 	if (result != NULL)
-		handoff_answer(ends[1], result);
+		handoff_answer(ends[1], ID, result);
 	close(ends[1]);
 	h.from = ends[0];
-	return handoff_result(&h, on_line, lines, err);
+	got = handoff_result(&h, on_line, lines, err);
+	strlcpy(lines->id, h.id, sizeof(lines->id));
+	return got;
 }
 
 static void
@@ -505,6 +509,7 @@ lines_and_the_result_come_back(void **state)
 	assert_int_equal(answer(&sent, true, &lines, &err), 0);
 	assert_string_equal(
 	    lines.text.data, "T S: 220 hello\nN <b@x> was refused\nN \n");
+	assert_string_equal(lines.id, ID);
 	error_set(&failed, EX_TEMPFAIL, "4.4.1", "cannot connect");
 	error_hint(&failed, "wait");
 	failed.retry_after = 60;
@@ -560,7 +565,7 @@ a_refusal_instead_of_an_answer_is_the_result(void **state)
 	(void)state;
 	error_set(&refusal, EX_NOPERM, "5.7.1", "you may not");
 	assert_int_equal(pipe(ends), 0);
-	handoff_answer(ends[1], &refusal);
+	handoff_answer(ends[1], "", &refusal);
 	close(ends[1]);
 	h.from = ends[0];
 	h.to = open("/dev/null", O_WRONLY);
