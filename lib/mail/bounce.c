@@ -88,9 +88,17 @@ put_letter_header(
 	free(name);
 }
 
+/* RFC 3461 section 4.1: NEVER, or the events that are wished to be told. */
 static bool
-is_concerned(enum bounce_kind kind, const struct recipient *r)
+is_concerned(enum bounce_kind kind, const struct envelope *e, size_t i)
 {
+	const struct recipient *r = &e->recipients[i];
+	const char *wishes = envelope_notify(e, i);
+
+	if (wishes != NULL &&
+	    strstr(wishes, kind == BOUNCE_DELAYED ? "DELAY" : "FAILURE") ==
+		NULL)
+		return false;
 	if (kind == BOUNCE_DELAYED)
 		return r->state == RECIPIENT_PENDING;
 	return r->state == RECIPIENT_REFUSED && !r->told;
@@ -100,7 +108,7 @@ bool
 bounce_concerns(enum bounce_kind kind, const struct envelope *e)
 {
 	for (size_t i = 0; i < e->count; i++)
-		if (is_concerned(kind, &e->recipients[i]))
+		if (is_concerned(kind, e, i))
 			return true;
 	return false;
 }
@@ -173,7 +181,7 @@ put_recipients(const struct bounce *b, struct buf *out, bool as_fields)
 	for (size_t i = 0; i < b->envelope->count; i++) {
 		const struct recipient *r = &b->envelope->recipients[i];
 
-		if (!is_concerned(b->kind, r))
+		if (!is_concerned(b->kind, b->envelope, i))
 			continue;
 		if (named == BOUNCE_RECIPIENTS_MAX) {
 			more++;

@@ -48,7 +48,7 @@ struct bounce {
 	size_t header_len;
 };
 
-/* Is there anybody to be told of? */
+/* Is there anybody to be told of, by the wishes for each recipient? */
 bool	bounce_concerns(enum bounce_kind, const struct envelope *);
 void	bounce_format(const struct bounce *, struct buf *header,
 	    struct buf *body);

@@ -313,13 +313,10 @@ take_turn(const struct notify *n, const char *line)
 }
 
 static bool
-is_wished(const struct entry *e, const char *event)
+is_wished(const struct entry *e, enum bounce_kind kind)
 {
-	const char *wishes = e->envelope.notify;
-
-	if (e->notice || e->envelope.account == NULL)
-		return false;
-	return wishes == NULL || strstr(wishes, event) != NULL;
+	return !e->notice && e->envelope.account != NULL &&
+	       bounce_concerns(kind, &e->envelope);
 }
 
 static void
@@ -373,8 +370,7 @@ tell(const struct notify *n, const struct entry *e, enum bounce_kind kind)
 void
 notify_failed(const struct notify *n, struct entry *e)
 {
-	if (bounce_concerns(BOUNCE_FAILED, &e->envelope) &&
-	    is_wished(e, "FAILURE"))
+	if (is_wished(e, BOUNCE_FAILED))
 		tell(n, e, BOUNCE_FAILED);
 	for (size_t i = 0; i < e->envelope.count; i++)
 		if (e->envelope.recipients[i].state == RECIPIENT_REFUSED)
@@ -384,7 +380,7 @@ notify_failed(const struct notify *n, struct entry *e)
 void
 notify_late(const struct notify *n, struct entry *e)
 {
-	if (is_wished(e, "DELAY"))
+	if (is_wished(e, BOUNCE_DELAYED))
 		tell(n, e, BOUNCE_DELAYED);
 	e->warned = true;
 }

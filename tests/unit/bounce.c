@@ -126,6 +126,26 @@ the_refused_who_were_not_told_of_are_named(void **state)
 }
 
 static void
+who_is_not_to_be_told_of_is_not_named(void **state)
+{
+	struct bounce b = about(BOUNCE_FAILED);
+
+	(void)state;
+	refuse("a@example.org", "550 5.1.1 no such user");
+	refuse("b@example.org", "550 5.1.1 no such user");
+	envelope.recipients[0].notify = xstrdup("NEVER");
+	bounce_format(&b, &header, &body);
+	assert_null(strstr(body.data, "a@example.org"));
+	assert_non_null(strstr(body.data, "b@example.org"));
+	/* The envelope's wish is for who has none of their own. */
+	envelope.notify = xstrdup("SUCCESS,DELAY");
+	assert_false(bounce_concerns(BOUNCE_FAILED, &envelope));
+	free(envelope.recipients[0].notify);
+	envelope.recipients[0].notify = xstrdup("FAILURE");
+	assert_true(bounce_concerns(BOUNCE_FAILED, &envelope));
+}
+
+static void
 the_pending_are_named_when_it_is_late(void **state)
 {
 	struct bounce b = about(BOUNCE_DELAYED);
@@ -221,6 +241,7 @@ main(void)
 #define ISOLATED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		ISOLATED(the_refused_who_were_not_told_of_are_named),
+		ISOLATED(who_is_not_to_be_told_of_is_not_named),
 		ISOLATED(the_pending_are_named_when_it_is_late),
 		ISOLATED(long_texts_are_folded_and_never_inside_a_character),
 		ISOLATED(a_crowd_is_counted),
