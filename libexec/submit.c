@@ -47,6 +47,8 @@
 #define RUN_SECONDS 7200
 #define RELAY_SECONDS 60 /* for a token by -t */
 #define HOST_SIZE 256
+/* A connection without a message is let go after so long. */
+#define KEEP_SECONDS 5.0
 #define PATTERNS_MAX 32
 
 struct job {
@@ -64,6 +66,9 @@ struct job {
 	struct config config;
 	char *caller_name;    /* login name, or NULL */
 	struct error trouble; /* why no message can be sent at all */
+	char host[HOST_SIZE];
+	struct deliver_connection connection;
+	double last_message; /* file_now() seconds of its end */
 
 	/* The message. */
 	const struct account *account;
@@ -150,6 +155,7 @@ load_config(struct job *job, struct error *err)
 		return -1;
 	log_open((enum log_target)job->config.log_target, "outpost/submit",
 	    job->config.log_file);
+	(void)gethostname(job->host, sizeof(job->host) - 1);
 	if ((caller = getpwuid(job->who.caller)) != NULL)
 		job->caller_name = xstrdup(caller->pw_name);
 	return check_queue_is_ours(job, err);
@@ -217,6 +223,16 @@ is_denied(void *arg, const char *address)
 	return true;
 }
 
+/* The next message is long in coming; others may wait for the slot. */
+static void
+on_idle(void *arg)
+{
+	struct job *job = arg;
+
+	if (file_now() > job->last_message + KEEP_SECONDS)
+		deliver_disconnect(&job->connection);
+}
+
 static int
 on_envelope(void *arg, struct envelope *envelope, struct error *err)
 {
@@ -248,6 +264,7 @@ on_body(void *arg, const char *bytes, size_t len, struct error *err)
 {
 	struct job *job = arg;
 
+	on_idle(job);
 	if (submit_check_size(job->account, job->spool.size + len, err) == -1)
 		return -1;
 	return spool_write(&job->spool, bytes, len, err);
@@ -323,29 +340,31 @@ name_entry(struct job *job)
 static int
 send_message(struct job *job, struct error *err)
 {
-	char host[HOST_SIZE] = "";
 	const struct submission submission = {
 		.config = &job->config,
 		.account = job->account,
 		.libexec = libexec_folder(job),
-		.helo = host,
+		.helo = job->host,
 		.trace =
 		    job->verbose && is_pipe(STDOUT_FILENO) ? show_line : NULL,
 		.trace_arg = job,
 	};
 	const struct delivery delivery = {
 		.submission = &submission,
+		.connection = &job->connection,
 		.entry = &job->entry,
 		.spool = &job->spool,
 		.queue_only = job->end.queue_only,
 		.signalled = &signalled,
 		.note = send_note,
 	};
+	int result;
 
-	(void)gethostname(host, sizeof(host) - 1);
 	name_entry(job);
 	startup_deadline((unsigned)job->config.patience + RUN_SECONDS);
-	return deliver(&delivery, err);
+	result = deliver(&delivery, err);
+	job->last_message = file_now();
+	return result;
 }
 
 static void
@@ -361,11 +380,10 @@ show_progress(void *arg, const char *line)
 static int
 run_queue(struct job *job, struct error *err)
 {
-	char host[HOST_SIZE] = "";
 	const struct run run = {
 		.config = &job->config,
 		.libexec = libexec_folder(job),
-		.host = host,
+		.host = job->host,
 		.own = job->who.caller != 0 && job->who.caller != geteuid(),
 		.uid = job->who.caller,
 		.force = job->force,
@@ -377,7 +395,6 @@ run_queue(struct job *job, struct error *err)
 		.progress = job->verbose ? show_progress : NULL,
 	};
 
-	(void)gethostname(host, sizeof(host) - 1);
 	handle_signals(on_signal);
 	return runner_run(&run, err);
 }
@@ -430,6 +447,7 @@ run_message(struct job *job, struct error *result)
 		.on_envelope = on_envelope,
 		.on_body = on_body,
 		.is_denied = is_denied,
+		.idle = job->connection.submit != NULL ? on_idle : NULL,
 		.arg = job,
 		.answer_fd = STDOUT_FILENO,
 	};
@@ -465,6 +483,7 @@ run_messages(struct job *job, struct error *result)
 		more = run_message(job, result);
 		message_end(job);
 	} while (more);
+	deliver_disconnect(&job->connection);
 }
 
 static void

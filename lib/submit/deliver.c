@@ -18,7 +18,6 @@
 
 struct work {
 	const struct delivery *delivery;
-	struct submission submission;
 	double started; /* file_now() seconds … */
 	double arrived; /* … and those of CLOCK_REALTIME */
 	bool linked;    /* or it was tried */
@@ -27,7 +26,7 @@ struct work {
 static const char *
 queue_dir(const struct work *w)
 {
-	return w->submission.config->queue_dir;
+	return w->delivery->submission->config->queue_dir;
 }
 
 /* Into the queue while it is being sent. */
@@ -48,10 +47,14 @@ link_now(struct work *w, struct error *err)
 static bool
 on_wait(void *arg)
 {
-	struct work *w = arg;
-	bool signalled = *w->delivery->signalled != 0;
+	const struct deliver_connection *c = arg;
+	struct work *w = c->work;
 	struct error trouble;
+	bool signalled;
 
+	if (w == NULL)
+		return true;
+	signalled = *w->delivery->signalled != 0;
 	if (!w->linked &&
 	    (signalled || file_now() >= w->started + DELIVER_LINK_SECONDS) &&
 	    link_now(w, &trouble) == -1)
@@ -77,6 +80,39 @@ save(void *arg)
 		    trouble.text);
 }
 
+/* For the message's account: the connection that is open, or another. */
+static int
+connect_for(struct work *w, bool *kept, struct error *err)
+{
+	struct deliver_connection *c = w->delivery->connection;
+	const struct submission *about = w->delivery->submission;
+	double deadline = w->started + (double)about->config->patience;
+
+	*kept = c->submit != NULL && c->submission.account == about->account &&
+		submit_usable(c->submit);
+	if (*kept) {
+		submit_extend(c->submit, deadline);
+		return 0;
+	}
+	deliver_disconnect(c);
+	c->submission = *about;
+	c->submission.waiting = on_wait;
+	c->submission.waiting_arg = c;
+	c->submit = submit_open(&c->submission, deadline, err);
+	return c->submit == NULL ? -1 : 0;
+}
+
+/* Had the server given a kept connection up, without a word of this message? */
+static bool
+was_stale(const struct work *w, const struct error *why)
+{
+	return why->class == ERROR_RETRY && !why->uncertain &&
+	       *w->delivery->signalled == 0 &&
+	       !submit_usable(w->delivery->connection->submit) &&
+	       envelope_count_state(
+		   &w->delivery->entry->envelope, RECIPIENT_SENT) == 0;
+}
+
 static int
 attempt(struct work *w, struct error *err)
 {
@@ -95,19 +131,18 @@ attempt(struct work *w, struct error *err)
 		.save = save,
 		.save_arg = w,
 	};
-	struct submit *session;
+	bool kept;
 	int result;
 
-	if (submit_check(w->submission.account, &message, err) == -1)
+	if (submit_check(d->submission->account, &message, err) == -1)
 		return -1;
-	session = submit_open(&w->submission,
-	    w->started + (double)w->submission.config->patience, err);
-	if (session == NULL) {
-		submit_log_deferred(&message, err);
-		return -1;
-	}
-	result = submit_send(session, &message, err);
-	submit_close(session);
+	do {
+		if (connect_for(w, &kept, err) == -1) {
+			submit_log_deferred(&message, err);
+			return -1;
+		}
+		result = submit_send(d->connection->submit, &message, err);
+	} while (result == -1 && kept && was_stale(w, err));
 	return result;
 }
 
@@ -175,8 +210,8 @@ conclude(struct work *w, int result, struct error *why, struct error *err)
 {
 	const struct delivery *d = w->delivery;
 	const struct settle about = {
-		.config = w->submission.config,
-		.host = w->submission.helo,
+		.config = w->delivery->submission->config,
+		.host = w->delivery->submission->helo,
 		.now = time(NULL),
 		.caller_waits = true,
 	};
@@ -217,11 +252,7 @@ queue_as_asked(struct work *w, struct error *err)
 int
 deliver(const struct delivery *d, struct error *err)
 {
-	struct work w = {
-		.delivery = d,
-		.submission = *d->submission,
-		.started = file_now(),
-	};
+	struct work w = { .delivery = d, .started = file_now() };
 	size_t most = (size_t)d->submission->account->max_recipients;
 	struct timespec now;
 	struct error why;
@@ -230,8 +261,6 @@ deliver(const struct delivery *d, struct error *err)
 	error_clear(&why);
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	w.arrived = (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-	w.submission.waiting = on_wait;
-	w.submission.waiting_arg = &w;
 	if (d->queue_only)
 		return queue_as_asked(&w, err);
 	if (d->entry->envelope.count > most && link_now(&w, err) == -1)
@@ -239,6 +268,15 @@ deliver(const struct delivery *d, struct error *err)
 		    "a message to %zu recipients must be queued before it is "
 		    "sent",
 		    d->entry->envelope.count);
+	d->connection->work = &w;
 	result = attempt(&w, &why);
+	d->connection->work = NULL;
 	return conclude(&w, result, &why, err);
+}
+
+void
+deliver_disconnect(struct deliver_connection *c)
+{
+	submit_close(c->submit);
+	c->submit = NULL;
 }

@@ -6,6 +6,13 @@
  * server's 250; should we be killed meanwhile, it is there. A message that
  * takes more than one transaction is in the queue from the start, and its
  * state is saved after each.
+ *
+ * The connection is kept for the next message. Who has none for a while lets
+ * it go, since others may wait for its slot:
+ *
+ *	struct deliver_connection c = { .submit = NULL };
+ *	deliver(&delivery, &err); …
+ *	deliver_disconnect(&c);
  */
 #ifndef DELIVER_H
 #define DELIVER_H
@@ -13,15 +20,25 @@
 #include <signal.h>
 #include <stdbool.h>
 
+#include "submit/submit.h"
+
 struct entry;
 struct error;
 struct spool;
-struct submission;
 
 #define DELIVER_LINK_SECONDS	5.0
 
+/* From one message to the next; the caller's, all in it is ours. */
+struct deliver_connection {
+	struct submit *submit;		/* NULL: none is open */
+	struct submission submission;	/* what it was opened for */
+	void *work;			/* the message under way, or NULL */
+};
+
 struct delivery {
-	const struct submission *submission;	/* its 'waiting' is ours */
+	/* Its 'waiting' is ours. All it points to outlives the connection. */
+	const struct submission *submission;
+	struct deliver_connection *connection;
 	struct entry *entry;	/* id, uid, arrived, envelope, header */
 	struct spool *spool;
 	bool queue_only;	/* send nothing now */
@@ -36,5 +53,7 @@ struct delivery {
 /* 0: it was sent to everybody who was not refused, or it is in the queue. -1:
  * all were refused, or it can neither be sent nor queued. */
 int	deliver(const struct delivery *, struct error *);
+/* Close it, if it is open. */
+void	deliver_disconnect(struct deliver_connection *);
 
 #endif

@@ -535,19 +535,30 @@ take_or_drop(struct receiving *r, char type, const struct buf *payload,
 	return type == FRAME_QUESTION ? answer(r, NO, err) : type == FRAME_END;
 }
 
+/* Before a frame is waited for without end. */
+static void
+wait_awhile(const struct receiving *r, int fd)
+{
+	struct pollfd wait = { .fd = fd, .events = POLLIN };
+
+	if (r->receiver->idle != NULL && poll(&wait, 1, HANDOFF_IDLE) == 0)
+		r->receiver->idle(r->receiver->arg);
+}
+
 /* Frames up to the end of a message. */
 static enum handoff_got
 receive_frames(struct receiving *r, int fd, struct error *err)
 {
 	enum handoff_got end = HANDOFF_BROKEN;
 	struct buf payload;
-	int got, taken = 0;
+	int got = 0, taken = 0;
 	char type = 0;
 
 	buf_init(&payload, HANDOFF_PAYLOAD_MAX);
-	while (
-	    taken == 0 && (got = read_frame(fd, &type, &payload, err)) == 1) {
-		if (type == FRAME_DROP)
+	while (taken == 0) {
+		wait_awhile(r, fd);
+		got = read_frame(fd, &type, &payload, err);
+		if (got != 1 || type == FRAME_DROP)
 			break;
 		r->begun = true;
 		taken = take_or_drop(r, type, &payload, err);

@@ -49,6 +49,7 @@ struct envelope;
 #define HANDOFF_ENVELOPE_MAX	(16u * 1024 * 1024)
 #define HANDOFF_QUEUED		"queued as "	/* how the note begins that
 						 * tells that it waits */
+#define HANDOFF_IDLE		5000			/* milliseconds */
 #define HANDOFF_TRACE_WAIT	2000			/* milliseconds */
 
 /* What is known at the end. */
@@ -116,6 +117,8 @@ struct handoff_receiver {
 	    struct error *);
 	/* sendmail asks for a From; the answer goes to answer_fd. */
 	bool (*is_denied)(void *arg, const char *address);
+	/* Nothing has come for HANDOFF_IDLE; or NULL. */
+	void (*idle)(void *arg);
 	void *arg;
 	int answer_fd;
 };

@@ -25,7 +25,7 @@ struct submit {
 	struct smtp_client *client;
 	struct throttle throttle;
 	struct standing standing;
-	double deadline; /* of what comes before the first message */
+	double deadline; /* of what comes before a message */
 	bool two_step;   /* AUTH in the two-step form */
 	double end;      /* no transaction begins later */
 };
@@ -224,6 +224,12 @@ submit_open(const struct submission *about, double deadline, struct error *err)
 	s->end = file_now() + SUBMIT_SESSION_SECONDS;
 	smtp_client_set_deadline(s->client, s->end);
 	return s;
+}
+
+void
+submit_extend(struct submit *s, double deadline)
+{
+	s->deadline = deadline;
 }
 
 bool

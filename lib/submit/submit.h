@@ -81,6 +81,8 @@ struct submit *submit_open(const struct submission *, double deadline,
  * other, those that are pending still met that. */
 int	submit_send(struct submit *, const struct submit_message *,
 	    struct error *);
+/* For a further message: until when its turn may be waited for. */
+void	submit_extend(struct submit *, double deadline);
 /* Another message may be sent through it. */
 bool	submit_usable(const struct submit *);
 /* NULL is fine. */

@@ -3,6 +3,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import smtplib
 import socket
 import subprocess
@@ -11,8 +12,8 @@ from select import select
 
 import pytest
 
-from support import (ACCOUNT, BUILD, CONFIG, DATAERR, IOERR, NOUSER, OK, SANITIZED,
-                     TEMPFAIL, USAGE, canonical)
+from support import (ACCOUNT, APP, BUILD, CONFIG, DATAERR, IOERR, NOUSER, OK,
+                     SANITIZED, SECRET, TEMPFAIL, USAGE, canonical)
 
 PATIENCE = 60       # seconds for what is at once on an idle machine
 
@@ -99,6 +100,10 @@ def is_sent(text):
     return re.fullmatch(r"2\.0\.0 sent as [0-9A-Za-z]{16}", text)
 
 
+def children(pid):
+    return open(f"/proc/{pid}/task/{pid}/children").read().split()
+
+
 def test_a_message_in_lock_step(outpost, office):
     with Client(outpost) as client:
         text = client.say("EHLO [127.0.0.1]", 250)
@@ -169,10 +174,8 @@ def test_replies_are_written_before_the_verdict_is_waited_for(outpost, office):
         client.write("MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\n"
                      "DATA\r\nSubject: x\r\n\r\nBody\r\n.\r\n")
         assert [client.reply()[0] for _ in range(3)] == [250, 250, 354]
-
-
-def children(pid):
-    return open(f"/proc/{pid}/task/{pid}/children").read().split()
+        [submit] = children(client.process.pid)
+        os.kill(int(submit), signal.SIGKILL)
 
 
 def test_one_submit_serves_all_messages_of_a_session(outpost, office):
@@ -187,6 +190,54 @@ def test_one_submit_serves_all_messages_of_a_session(outpost, office):
     assert [m.header("Subject") for m in office.messages] == \
         [["0"], ["1"], ["2"]]
     assert len({m.message_id for m in office.messages}) == 3
+    assert len(office.sessions) == 1
+
+
+def test_each_message_goes_through_its_own_account(outpost, office):
+    other = "sales@contoso.com"
+    office.add_mailbox(other)
+    office.add_app(APP, secret=SECRET, roles=["SMTP.SendAsApp"],
+                   mailboxes=[ACCOUNT, other])
+    outpost.set_main(default=ACCOUNT)
+    outpost.set(other, **outpost.accounts[ACCOUNT])
+    with Client(outpost) as client:
+        for sender in (ACCOUNT, other, other, ACCOUNT):
+            client.send(SIMPLE, sender=sender)
+        assert client.leave() == OK
+    assert [m.user for m in office.messages] == [ACCOUNT, other, other, ACCOUNT]
+    assert len(office.sessions) == 3
+
+
+@pytest.mark.parametrize("fault", ["at MAIL 2 close", "at RCPT close",
+                                   "at DATA 2 close"])
+def test_a_kept_connection_that_the_server_gave_up_delays_nothing(
+        outpost, office, fault):
+    with Client(outpost) as client:
+        assert is_sent(client.send(SIMPLE))
+        office.fault(fault)
+        assert is_sent(client.send(SIMPLE))
+        assert is_sent(client.send(SIMPLE))
+        assert client.leave() == OK
+    assert len(office.messages) == 3
+    assert len(office.sessions) == 2
+    assert outpost.waiting() == []
+
+
+def test_a_connection_without_messages_is_let_go(outpost, office):
+    with Client(outpost) as client:
+        client.send(SIMPLE)
+        [session] = office.sessions
+        assert office.wait_for(lambda: not session.open, timeout=PATIENCE)
+        assert client.say("NOOP", 250)
+        assert is_sent(client.send(SIMPLE))
+        # One that is long in coming keeps nobody from the slot either.
+        session = office.sessions[-1]
+        client.envelope()
+        client.say("DATA", 354)
+        client.write("Subject: slow\r\n\r\nBody\r\n")
+        assert office.wait_for(lambda: not session.open, timeout=PATIENCE)
+        client.write(".\r\n")
+        assert is_sent(client.expect(250))
 
 
 def test_microsofts_refusal_of_a_recipient_is_the_reply_to_the_message(
@@ -402,7 +453,7 @@ def test_a_submit_that_ends_ends_the_session_and_loses_nothing_silently(
     with Client(outpost) as client:
         client.say("HELO x", 250)
         [submit] = children(client.process.pid)
-        os.kill(int(submit), 9)
+        os.kill(int(submit), signal.SIGKILL)
         assert "submit" in client.send(SIMPLE, expect=451)
         client.expect(421)
         client.process.communicate(timeout=PATIENCE)
