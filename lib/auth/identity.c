@@ -573,7 +573,7 @@ identity_token(const struct identity *identity, struct http *http,
 		oauth_sleep(pause);
 	}
 	if (result == -1) {
-		if (!response.connected && why.exit_code == EX_TEMPFAIL)
+		if (!response.connected && strncmp(why.status, "4.4.", 4) == 0)
 			nobody_there(&q, &why);
 		*err = why;
 	}
