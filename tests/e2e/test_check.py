@@ -59,13 +59,6 @@ def failure(outpost, step, *args, skipped=(), code=FAILED):
     return found
 
 
-@pytest.fixture
-def person(outpost, office):
-    """Outpost, configured for an account that a person signs in."""
-    return outpost.set(auth="login", client_id=office.client_id,
-                       client_secret_file=None)
-
-
 def sign_in(person, office, user=ACCOUNT):
     office.auto_approve = user
     assert person.run("outpost", "login").code == 0
