@@ -33,8 +33,10 @@ show_summary(const struct status *s)
 	if (s->finding_count > 0)
 		show(SHOW_PLAIN, 0, s->findings[0].text);
 	else
-		printf("%zu accounts, %zu messages wait",
-		    s->config->account_count, s->queue.deferred);
+		printf("%zu account%s, %zu waiting in the queue",
+		    s->config->account_count,
+		    s->config->account_count == 1 ? "" : "s",
+		    s->queue.deferred);
 	if (s->finding_count > 1)
 		printf(" (and %zu more)", s->finding_count - 1);
 	printf("\n");

@@ -43,7 +43,7 @@ def test_all_is_well_and_the_figures_are_there(outpost):
     outpost.send(SIMPLE)
     answer = status(outpost)
     assert answer["status"] == "OK" and answer["findings"] == []
-    assert answer["summary"] == "OUTPOST OK: 1 accounts, 0 messages wait"
+    assert answer["summary"] == "OUTPOST OK: 1 account, 0 waiting in the queue"
     [account] = answer["accounts"]
     assert account["account"] == ACCOUNT
     assert account["messages"] == 1 and account["recipients"] == 1
