@@ -96,7 +96,7 @@ def said():
     text = "".join(path.read_text()
                    for folder in ("lib", "sendmail", "libexec", "outpost",
                                   "mailq")
-                   for path in sorted((ROOT / folder).rglob("*.c")))
+                   for path in sorted((ROOT / folder).rglob("*.[ch]")))
     return re.sub(r'"\s*\n\s*"', "", text)
 
 
