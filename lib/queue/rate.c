@@ -196,8 +196,12 @@ take_field(struct rate *rate, const struct record_field *field,
 	if (strcmp(field->key, "time") != 0 ||
 	    number_of(field->value, TIME_MAX, &value) == -1)
 		return -1;
+	if (value > latest) {
+		rate->mended = true;
+		value = now;
+	}
 	if (value != 0)
-		rate_add(rate, value > latest ? now : value);
+		rate_add(rate, value);
 	return 0;
 }
 

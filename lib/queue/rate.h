@@ -17,6 +17,7 @@
 #define RATE_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 struct buf;
@@ -32,6 +33,7 @@ struct error;
 struct rate {
 	long long times[RATE_TIMES_MAX];	/* latest first */
 	size_t count;
+	bool mended;				/* a time was ahead and is 'now' */
 	long long hour;				/* since 1970: the current one … */
 	long long recipients[RATE_HOURS];	/* … is at hour % RATE_HOURS */
 };
@@ -62,7 +64,8 @@ void	rate_day_add(struct rate *, long long recipients, long long now);
 /* Append the record, with room for twice 'messages' times. */
 void	rate_format(const struct rate *, size_t messages, struct buf *out);
 /* Read it. What lies further ahead than one window counts as 'now': the
- * clock was set back. EX_DATAERR. */
+ * clock was set back; 'mended' tells, so that it is written down and does not
+ * become the next reader's 'now'. EX_DATAERR. */
 int	rate_parse(struct rate *, const char *text, size_t len,
 	    long long now, long long window, struct error *);
 

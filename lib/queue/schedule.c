@@ -52,9 +52,12 @@ schedule_failure(
 		e->attempts++;
 	e->tried = now;
 	e->why = *why;
-	e->next =
-	    now + (time_t)(why->untried ? (long long)why->retry_after
-					: delay_of(why, e->attempts, random));
+	if (!why->untried)
+		e->next = now + (time_t)delay_of(why, e->attempts, random);
+	else if (why->retry_after < ENTRY_DELAY_MAX)
+		e->next = now + (time_t)why->retry_after;
+	else
+		e->next = now + ENTRY_DELAY_MAX;
 }
 
 void

@@ -136,29 +136,6 @@ close_ledger(struct ledger *l)
 	l->fd = -1;
 }
 
-/* What cannot be read counts as full for one window. */
-static int
-open_ledger(struct ledger *l, const struct config *config,
-    const struct account *account, struct error *err)
-{
-	char *path = state_path(config, account, "ledger");
-	struct error why;
-
-	l->fd = -1;
-	if (state_make_folder(config, err) == 0)
-		l->fd = file_lock(path, file_now() + LEDGER_SECONDS, err);
-	free(path);
-	if (l->fd == -1)
-		return -1;
-	l->now = now_ms();
-	if (read_ledger(l->fd, account, &l->rate, l->now, &why) == -1) {
-		log_line(
-		    LOG_WARNING, "%s; it counts as full for a while", why.text);
-		rate_fill(&l->rate, messages_of(account), l->now);
-	}
-	return 0;
-}
-
 /* One write of a size that is always the same: a process that is killed
  * leaves the old text or the new one. */
 static int
@@ -180,6 +157,33 @@ write_ledger(
 		    strerror(errno));
 	buf_release(&text);
 	return result;
+}
+
+/* What cannot be read counts as full for one window. */
+static int
+open_ledger(struct ledger *l, const struct config *config,
+    const struct account *account, struct error *err)
+{
+	char *path = state_path(config, account, "ledger");
+	struct error why;
+
+	l->fd = -1;
+	if (state_make_folder(config, err) == 0)
+		l->fd = file_lock(path, file_now() + LEDGER_SECONDS, err);
+	free(path);
+	if (l->fd == -1)
+		return -1;
+	l->now = now_ms();
+	if (read_ledger(l->fd, account, &l->rate, l->now, &why) == -1) {
+		log_line(
+		    LOG_WARNING, "%s; it counts as full for a while", why.text);
+		rate_fill(&l->rate, messages_of(account), l->now);
+		l->rate.mended = true;
+	}
+	/* Else each reader would take its own time for that of the mending. */
+	if (l->rate.mended)
+		(void)write_ledger(l, account, NULL);
+	return 0;
 }
 
 static int
@@ -312,7 +316,10 @@ take_over(const struct throttle *t, int fd, const char *path)
 	    status.st_mtime + THROTTLE_SLOT_SECONDS > time(NULL) ||
 	    open_ledger(&l, t->config, t->account, NULL) == -1)
 		return;
-	if (is_current(fd, path, &status)) {
+	/* Its holder may have ended meanwhile, and another one come. */
+	if (is_current(fd, path, &status) &&
+	    status.st_mtime + THROTTLE_SLOT_SECONDS <= time(NULL) &&
+	    flock(fd, LOCK_EX | LOCK_NB) == -1) {
 		log_line(LOG_WARNING,
 		    "a connection of '%s' was never given back; its slot is "
 		    "free again",

@@ -219,7 +219,8 @@ conclude(struct work *w, int result, struct error *why, struct error *err)
 	struct error trouble;
 	enum settled settled;
 
-	if (result == -1 && *d->signalled != 0 && !why->uncertain)
+	if (result == -1 && *d->signalled != 0 && !why->uncertain &&
+	    envelope_count_state(&d->entry->envelope, RECIPIENT_PENDING) > 0)
 		describe_signal(why, *d->signalled);
 	if (settle(&about, d->entry, d->spool, why, &settled, &trouble) == -1)
 		return fail_both(d, why, &trouble, err);

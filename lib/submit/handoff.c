@@ -71,10 +71,26 @@ write_frame(int fd, enum frame_type type, const char *bytes, size_t len)
 	    fd, bytes + (done - sizeof(head)), len - (done - sizeof(head)));
 }
 
+/* Read, with the hook called before and while nothing comes. */
+static ssize_t
+read_piece(
+    int fd, const struct handoff_receiver *receiver, void *bytes, size_t size)
+{
+	struct pollfd wait = { .fd = fd, .events = POLLIN };
+
+	if (receiver == NULL || receiver->idle == NULL)
+		return file_read_some(fd, bytes, size);
+	do
+		receiver->idle(receiver->arg);
+	while (poll(&wait, 1, HANDOFF_IDLE) == 0);
+	return file_read_some(fd, bytes, size);
+}
+
 /* The next frame into 'payload' (emptied first). 1; 0 at the end of the
- * stream; -1 with the error set. */
+ * stream; -1 with the error set. 'receiver' may be NULL. */
 static int
-read_frame(int fd, char *type, struct buf *payload, struct error *err)
+read_frame(int fd, const struct handoff_receiver *receiver, char *type,
+    struct buf *payload, struct error *err)
 {
 	unsigned char head[FRAME_HEAD];
 	size_t have = 0, len;
@@ -82,7 +98,7 @@ read_frame(int fd, char *type, struct buf *payload, struct error *err)
 	ssize_t n;
 
 	while (have < sizeof(head)) {
-		n = file_read_some(fd, head + have, sizeof(head) - have);
+		n = read_piece(fd, receiver, head + have, sizeof(head) - have);
 		if (n == -1)
 			return error_set(err, EX_IOERR, "4.3.0",
 			    "cannot read from the pipe: %s", strerror(errno));
@@ -103,7 +119,7 @@ read_frame(int fd, char *type, struct buf *payload, struct error *err)
 	/* What an earlier frame left there is no part of an empty one. */
 	*room = '\0';
 	for (have = 0; have < len; have += (size_t)n) {
-		n = file_read_some(fd, room + have, len - have);
+		n = read_piece(fd, receiver, room + have, len - have);
 		if (n <= 0)
 			goto cut;
 	}
@@ -260,7 +276,7 @@ handoff_is_denied(struct handoff *h, const char *address)
 			       strlen(address), &err) == -1)
 		return false;
 	buf_init(&payload, HANDOFF_PAYLOAD_MAX);
-	if (read_frame(h->from, &type, &payload, &err) == 1) {
+	if (read_frame(h->from, NULL, &type, &payload, &err) == 1) {
 		if (type == FRAME_ANSWER)
 			denied = strcmp(payload.data, YES) == 0;
 		else if (type == FRAME_RESULT)
@@ -336,7 +352,8 @@ handoff_result(struct handoff *h,
 	char type;
 
 	buf_init(&payload, HANDOFF_PAYLOAD_MAX);
-	while (!h->answered && read_frame(h->from, &type, &payload, err) == 1) {
+	while (!h->answered &&
+	       read_frame(h->from, NULL, &type, &payload, err) == 1) {
 		if (type == FRAME_RESULT)
 			take_result(h, &payload);
 		else
@@ -535,16 +552,6 @@ take_or_drop(struct receiving *r, char type, const struct buf *payload,
 	return type == FRAME_QUESTION ? answer(r, NO, err) : type == FRAME_END;
 }
 
-/* Before a frame is waited for without end. */
-static void
-wait_awhile(const struct receiving *r, int fd)
-{
-	struct pollfd wait = { .fd = fd, .events = POLLIN };
-
-	if (r->receiver->idle != NULL && poll(&wait, 1, HANDOFF_IDLE) == 0)
-		r->receiver->idle(r->receiver->arg);
-}
-
 /* Frames up to the end of a message. */
 static enum handoff_got
 receive_frames(struct receiving *r, int fd, struct error *err)
@@ -556,8 +563,7 @@ receive_frames(struct receiving *r, int fd, struct error *err)
 
 	buf_init(&payload, HANDOFF_PAYLOAD_MAX);
 	while (taken == 0) {
-		wait_awhile(r, fd);
-		got = read_frame(fd, &type, &payload, err);
+		got = read_frame(fd, r->receiver, &type, &payload, err);
 		if (got != 1 || type == FRAME_DROP)
 			break;
 		r->begun = true;

@@ -117,7 +117,8 @@ struct handoff_receiver {
 	    struct error *);
 	/* sendmail asks for a From; the answer goes to answer_fd. */
 	bool (*is_denied)(void *arg, const char *address);
-	/* Nothing has come for HANDOFF_IDLE; or NULL. */
+	/* Before each read, and each HANDOFF_IDLE while nothing comes; or
+	 * NULL. */
 	void (*idle)(void *arg);
 	void *arg;
 	int answer_fd;

@@ -91,7 +91,7 @@ is_turn(const struct share *s, const struct entry *e)
 		return false;
 	/* Another worker of this run was faster. */
 	if (is_forced(s->run))
-		return e->tried <= s->started;
+		return e->tried <= s->started || e->tried > now;
 	return entry_due(e->next, now) <= now;
 }
 

@@ -11,8 +11,10 @@
 #include <unistd.h>
 
 #include "account/config.h"
+#include "base/buf.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "queue/rate.h"
 #include "queue/throttle.h"
 
 static char folder[64];
@@ -277,6 +279,49 @@ a_damaged_ledger_counts_as_full(void **state)
 	assert_in_range(err.retry_after, 55, 62);
 }
 
+/* Whatever made the ledger full does so for one window, not for each reader
+ * anew. */
+static void
+check_full_for_one_window(const char *ledger)
+{
+	const struct timespec window = { .tv_sec = 1, .tv_nsec = 600000000 };
+	FILE *file;
+
+	account.rate_count = 2;
+	account.rate_seconds = 1;
+	assert_int_equal(send_one(THROTTLE_DIRECT), 0);
+	file = fopen(path_of("ledger"), "w");
+	assert_non_null(file);
+	fputs(ledger, file);
+	fclose(file);
+	assert_int_equal(send_one(THROTTLE_DIRECT), -1);
+	(void)nanosleep(&window, NULL);
+	assert_int_equal(send_one(THROTTLE_DIRECT), 0);
+}
+
+static void
+a_damaged_ledger_is_full_for_one_window_alone(void **state)
+{
+	(void)state;
+	check_full_for_one_window("junk");
+}
+
+static void
+times_of_a_clock_that_was_ahead_count_for_one_window_alone(void **state)
+{
+	struct buf text;
+	struct rate rate;
+
+	(void)state;
+	rate_init(&rate);
+	for (int i = 0; i < 4; i++)
+		rate_add(&rate, (time(NULL) + 3600) * 1000LL);
+	buf_init(&text, RATE_TEXT_MAX);
+	rate_format(&rate, 2, &text);
+	check_full_for_one_window(text.data);
+	buf_release(&text);
+}
+
 static void
 without_a_usable_folder_mail_still_goes(void **state)
 {
@@ -388,6 +433,9 @@ main(void)
 		TEST(further_messages_of_a_connection_are_charged),
 		TEST(a_full_day_is_told_before_a_connection_is_made),
 		TEST(a_damaged_ledger_counts_as_full),
+		TEST(a_damaged_ledger_is_full_for_one_window_alone),
+		TEST(
+		    times_of_a_clock_that_was_ahead_count_for_one_window_alone),
 		TEST(without_a_usable_folder_mail_still_goes),
 		TEST(many_processes_stay_within_the_limits_and_all_send),
 	};
