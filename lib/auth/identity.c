@@ -279,7 +279,7 @@ identity_pause(int next, const struct error *err, double left)
 		pause = pauses[next - 2];
 	else
 		return -1;
-	return pause < left ? pause : -1;
+	return pause + OAUTH_TRY_SECONDS <= left ? pause : -1;
 }
 
 static int

@@ -228,7 +228,7 @@ oauth_pause(int next, const struct error *err, double left, double random)
 	} else {
 		return -1;
 	}
-	return pause < left ? pause : -1;
+	return pause + OAUTH_TRY_SECONDS <= left ? pause : -1;
 }
 
 void

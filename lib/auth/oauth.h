@@ -25,6 +25,8 @@ struct http;
 
 #define OAUTH_TRIES		3
 #define OAUTH_PAUSE		1.0	/* seconds before the second try */
+#define OAUTH_TRY_SECONDS	1.0	/* with less left it is not tried: that
+					 * would only hide what was said */
 #define OAUTH_RETRY_AFTER_MAX	3600u	/* seconds; more counts as that */
 #define OAUTH_CLOCK_TOLERANCE	300	/* seconds; assertions break beyond */
 #define OAUTH_SLOW_DOWN		5	/* seconds more (RFC 8628 3.5) */
@@ -78,8 +80,8 @@ int	oauth_date(struct oauth *, double deadline, time_t *date,
 	    struct error *);
 
 /* Seconds to wait before try number 'next' (2 …) after this error, or -1
- * when it is not to be tried again: too many, another class, or past the
- * 'left' seconds. 'random' is 0 … 1. */
+ * when it is not to be tried again: too many, another class, or too few of
+ * the 'left' seconds would be left. 'random' is 0 … 1. */
 double	oauth_pause(int next, const struct error *, double left,
 	    double random);
 

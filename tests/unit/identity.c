@@ -308,7 +308,7 @@ pauses_are_those_that_microsoft_advises(void **state)
 	for (int i = 0; i < 5; i++)
 		assert_true(identity_pause(i + 2, &err, 100) == pauses[i]);
 	assert_true(identity_pause(7, &err, 100) == -1);
-	assert_true(identity_pause(3, &err, 2) == -1);
+	assert_true(identity_pause(3, &err, 2.5) == -1);
 	error_class_set(&err, ERROR_THROTTLED, 20);
 	assert_true(identity_pause(2, &err, 100) == 20);
 	assert_true(identity_pause(2, &err, 10) == -1);

@@ -227,6 +227,9 @@ pause_past_the_deadline_is_none(void **state)
 	assert_true(oauth_pause(2, &retry, -5, 0.5) < 0);
 	assert_true(oauth_pause(2, &throttled, 20, 0.5) < 0);
 	assert_true(oauth_pause(2, &throttled, 40, 0.5) == 30);
+	/* A try of a moment finds nothing out. */
+	assert_true(oauth_pause(2, &retry, 1.5, 0.5) < 0);
+	assert_true(oauth_pause(2, &throttled, 30.5, 0.5) < 0);
 }
 
 static void
