@@ -267,3 +267,28 @@ def canonical(text):
     if isinstance(text, str):
         text = text.encode()
     return text.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+
+
+def cache(outpost, **fields):
+    """Change fields of the cached token."""
+    path = outpost.state / "tokens" / ACCOUNT
+    values = record(path) | {key.replace("_", "-"): value
+                             for key, value in fields.items()}
+    path.write_text("outpost-access-token 1\n" + "".join(
+        f"{key}: {value}\n" for key, value in values.items()))
+
+
+def expire(outpost):
+    now = int(time.time())
+    cache(outpost, issued=now - 4000, expires=now - 400)
+
+
+def token(outpost, *options, seconds=20):
+    """The token program, asked as submit asks it: the fields of its answer."""
+    result = outpost.run("token", *options, "-t", seconds, ACCOUNT)
+    assert result.err == "", result
+    first, *lines = result.out.splitlines()
+    assert first == "outpost-token-answer 1"
+    answer = dict(line.split(": ", 1) for line in lines)
+    assert result.code == int(answer.get("exit", 0))
+    return answer

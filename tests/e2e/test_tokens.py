@@ -11,34 +11,9 @@ from pathlib import Path
 import pytest
 
 from support import (ACCOUNT, BUILD, CONFIG, NOPERM, OK, SANITIZED, TEMPFAIL,
-                     USAGE, record, sign_in_of)
+                     USAGE, cache, expire, record, sign_in_of, token)
 
 SLOW = 4 if SANITIZED else 1
-
-
-def cache(outpost, **fields):
-    """Change fields of the cached token."""
-    path = outpost.state / "tokens" / ACCOUNT
-    values = record(path) | {key.replace("_", "-"): value
-                             for key, value in fields.items()}
-    path.write_text("outpost-access-token 1\n" + "".join(
-        f"{key}: {value}\n" for key, value in values.items()))
-
-
-def expire(outpost):
-    now = int(time.time())
-    cache(outpost, issued=now - 4000, expires=now - 400)
-
-
-def token(outpost, *options, seconds=20):
-    """The token program, asked as submit asks it: the fields of its answer."""
-    result = outpost.run("token", *options, "-t", seconds, ACCOUNT)
-    assert result.err == "", result
-    first, *lines = result.out.splitlines()
-    assert first == "outpost-token-answer 1"
-    answer = dict(line.split(": ", 1) for line in lines)
-    assert result.code == int(answer.get("exit", 0))
-    return answer
 
 
 def test_much_patience_is_more_than_the_token_program_takes(outpost):
@@ -235,7 +210,7 @@ WRONG = ["status 503 html", "status 502 empty", "status 302", "status 404 html",
          "redirect https://portal.example/", "truncated", "garbage", "close",
          "reset", "huge 3000000", "wrong-types", "missing access_token",
          "missing expires_in", "missing token_type", "error AADSTS90033",
-         "stall"]
+         "stall", "slow 1"]
 
 
 @pytest.mark.parametrize("wrong", WRONG)

@@ -148,6 +148,12 @@ ERRORS: dict[int, Row] = {
                "for presented assertion. Assertion Issuer: '{issuer}'. "
                "Assertion Subject: '{subject}'. Assertion Audience: "
                "'{audience}'."),
+    700211: Row("invalid_request", "No matching federated identity record "
+                "found for presented assertion issuer '{issuer}'."),
+    700212: Row("invalid_request", "No matching federated identity record "
+                "found for presented assertion audience '{audience}'."),
+    700213: Row("invalid_request", "No matching federated identity record "
+                "found for presented assertion subject '{subject}'."),
     # The tenant and the user.
     90002: Row("invalid_request", "Tenant '{tenant}' not found. Check to make "
                "sure you have the correct tenant ID and are signing into the "
