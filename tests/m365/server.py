@@ -247,6 +247,11 @@ class Microsoft365:
         return self.sts.new_refresh_token(user or self.default_user,
                                           client_id or self.client_id, scope)
 
+    def accepts(self, refresh_token: str) -> bool:
+        """Would it give a token now?"""
+        grant = self.sts.grants.get(refresh_token)
+        return grant is not None and not grant.revoked
+
     def issue_access_token(self, user: str | None = None,
                            expires_in: int = 3600, *, app: str | None = None,
                            expired: bool = False, **claims: Any) -> str:

@@ -35,7 +35,8 @@ _DISCOVERY = re.compile(r"/([^/]+)/v2\.0/\.well-known/openid-configuration")
 @dataclass(slots=True)
 class StsOptions:
     """`rotate`: keep (the old refresh token stays valid, as at Microsoft),
-    revoke (its reuse fails), none (no new one comes)."""
+    chain (until the new one is used), revoke (its reuse fails), none (no new
+    one comes)."""
     device_interval: int = 1
     device_expires: int = 900
     token_lifetime: int | None = None
@@ -53,6 +54,7 @@ class Grant:
     revoked: bool = False
     used: bool = False
     stepped_up: bool = False        # the sign-in answered a claims challenge
+    parent: Grant | None = None     # from which it was renewed
 
 
 @dataclass
@@ -257,7 +259,16 @@ class Sts:
                                     rotate=self.options.rotate != "none",
                                     stepped_up=grant.stepped_up)
         grant.used = self.options.rotate != "none"
+        if self.options.rotate == "chain":
+            self.grants[response.json["refresh_token"]].parent = grant
+            self._end_parents(grant)
         return response
+
+    @staticmethod
+    def _end_parents(grant: Grant) -> None:
+        while grant.parent is not None:
+            grant, grant.parent = grant.parent, None
+            grant.revoked = True
 
     def _client_credentials(self, form, tenant, faults, request) -> Response:
         if tenant.lower() in MULTI_TENANT_NAMES or tenant == CONSUMERS:

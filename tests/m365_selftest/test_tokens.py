@@ -65,6 +65,18 @@ def test_rotation_can_revoke(start):
     assert refresh(m, first).json["error"] == "invalid_grant"
 
 
+def test_rotation_can_revoke_once_the_new_one_is_used(start):
+    m = start(rotate="chain")
+    first = m.issue_refresh_token()
+    lost = refresh(m, first).json["refresh_token"]
+    second = refresh(m, first).json["refresh_token"]
+    assert m.accepts(first) and m.accepts(lost) and m.accepts(second)
+    third = refresh(m, second).json["refresh_token"]
+    assert not m.accepts(first) and m.accepts(second)
+    assert refresh(m, third).status == 200
+    assert refresh(m, first).codes == refresh(m, second).codes == [50173]
+
+
 def test_rotation_can_be_absent(start):
     m = start(rotate="none")
     assert "refresh_token" not in refresh(m).json
