@@ -4,8 +4,8 @@
  * Each message goes the way of one read with -t: the same completion of its
  * header, the same choice of account, the same pipe to one submit for all
  * of them. The reply to its end is the verdict: 250 when Microsoft took it or
- * it is in the queue, or Microsoft's code, the sentence and the hint. Standard error stays empty but for -v
- * while the session lasts, since nobody reads it.
+ * it is in the queue, or Microsoft's code, the sentence and the hint. Standard
+ * error stays empty but for -v while the session lasts, since nobody reads it.
  */
 #ifndef SMTPD_H
 #define SMTPD_H
