@@ -14,6 +14,7 @@
  *	submit [-C config] -q [-fv] [-M pattern ...] [id ...]
  *	submit [-C config] -t mailbox
  */
+#include <poll.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -439,6 +440,17 @@ finish_message(struct job *job, struct error *err)
 	return send_message(job, err);
 }
 
+/* Who does not read the answer keeps no connection open. */
+static void
+await_reader(struct job *job)
+{
+	struct pollfd wait = { .fd = STDOUT_FILENO, .events = POLLOUT };
+
+	if (job->connection.submit != NULL &&
+	    poll(&wait, 1, (int)(KEEP_SECONDS * 1000)) != 1)
+		deliver_disconnect(&job->connection);
+}
+
 /* The next message of the pipe. False when there is none, and no more. */
 static bool
 run_message(struct job *job, struct error *result)
@@ -467,6 +479,7 @@ run_message(struct job *job, struct error *result)
 	if (failed && result->exit_code == EX_OK)
 		error_set(result, EX_SOFTWARE, "4.3.0",
 		    "the message failed, and nothing tells why");
+	await_reader(job);
 	handoff_answer(STDOUT_FILENO, job->entry.id, result);
 	return got != HANDOFF_BROKEN && signalled == 0;
 }

@@ -83,7 +83,7 @@ def test_all_steps_in_order_and_nothing_is_sent(outpost, office):
 def test_person_sees_the_facts_of_each_step(outpost, office):
     result = outpost.run("outpost", "check", ACCOUNT)
     assert result.code == FINE and result.err == ""
-    for line in ("ok        files    ", "ok        dns      localhost is 127.0.",
+    for line in ("ok        files    ", "ok        dns      localhost is ",
                  f"ok        tcp      127.0.0.1 port {office.smtp_port}\n",
                  "ok        banner   220 SY5P282CA0097.outlook.office365.com ",
                  "ok        tls      TLSv1.3 ", "certificate for localhost, 127",
