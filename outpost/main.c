@@ -372,9 +372,8 @@ main(int argc, char **argv)
 	startup_user(&o.who);
 	log_open(LOG_TO_STDERR, "outpost", NULL);
 	config_init(&o.config);
-	if ((code = run(&o, argc, argv, &err)) == -1)
-		code = report(&err);
-	else if (outpost_flush(&err) == -1)
+	if ((code = run(&o, argc, argv, &err)) == -1 ||
+	    outpost_flush(&err) == -1)
 		code = report(&err);
 	config_release(&o.config);
 	free(o.libexec);

@@ -385,7 +385,7 @@ share_of(struct shares *all, const struct run *run, const char *account)
 		.libexec = run->libexec,
 		.helo = run->host,
 		.kind = THROTTLE_QUEUED,
-		.force = is_forced(run),
+		.force = is_forced(run) && !run->own,
 		.waiting = on_wait,
 		.waiting_arg = (void *)(uintptr_t)run,
 	};

@@ -19,6 +19,9 @@
 
 /* Longer than that a connection is not kept waiting for its turn. */
 #define IDLE_SECONDS 55.0
+/* A server that had less time than that is not called out of reach: ours was
+ * spent waiting for our turn. */
+#define FAIR_SECONDS 10.0
 
 struct submit {
 	const struct submission *submission;
@@ -191,13 +194,17 @@ static int
 open_session(struct submit *s, struct token *token, struct error *err)
 {
 	double deadline = s->deadline;
+	bool fair;
 
 	if (get_token(s, token, NULL, deadline, err) == -1)
 		return standing_refused(&s->standing, NULL, err);
 	if (throttle_enter(&s->throttle, deadline, err) == -1)
 		return -1;
+	fair = deadline - file_now() >= FAIR_SECONDS;
 	if (smtp_client_open(s->client, deadline, err) == -1)
-		return standing_unreachable(&s->standing, err);
+		return fair || err->class != ERROR_RETRY
+			   ? standing_unreachable(&s->standing, err)
+			   : -1;
 	if (submit_login(s, token, deadline, err) == -1)
 		return standing_refused(&s->standing, NULL, err);
 	standing_logged_in(&s->standing);
