@@ -1,6 +1,6 @@
 """Killed at any system call, and with any write refused, no message that was
 promised is missing, none is corrupt, and none is sent twice but where the
-server's last answer was lost.
+server's last answer was lost; and no sign-in is lost.
 
 Here a sample of the calls is tried; `make crash` tries each of them.
 """
@@ -12,7 +12,7 @@ import subprocess
 
 import pytest
 
-from support import ACCOUNT, BUILD, OK, SANITIZED
+from support import ACCOUNT, BUILD, OK, SANITIZED, expire, sign_in_of
 
 pytestmark = [
     pytest.mark.skipif(SANITIZED, reason="strace and LeakSanitizer do not go "
@@ -24,6 +24,7 @@ ALL = os.environ.get("OUTPOST_CRASH") == "all"
 # What changes the queue: each of these is always tried.
 STEPS = {"link", "linkat", "rename", "renameat", "renameat2", "fsync",
          "unlink", "utimensat", "flock", "mkdir", "ftruncate"}
+TOKEN_STEPS = {"connect", "sendto", "write"}
 SAMPLE = 1 if ALL else 9                # of the other calls, each so many-th
 ERRORS = ("write", "fsync", "link", "linkat", "rename", "unlink")
 NOBODY = "550 5.1.1 User unknown"
@@ -69,10 +70,13 @@ class Lab:
     def server(self, up):
         self.outpost.set(port=self.port if up else 1)
 
-    def calls(self):
+    def lines(self):
+        return self.log.read_text(errors="replace").splitlines()
+
+    def calls(self, lines=None):
         """(name, n): every call of the last run, the n-th of its name."""
         count, found = {}, []
-        for line in self.log.read_text(errors="replace").splitlines():
+        for line in self.lines() if lines is None else lines:
             match = re.match(r"(\w+)\(", line)
             if match:
                 name = match[1]
@@ -358,8 +362,7 @@ def test_where_files_need_a_name_it_is_queued_all_the_same(lab):
     lab.trace("submit")
     lab.server(up=False)
     assert send(lab, "first") == OK
-    opens = [line for line in lab.log.read_text().splitlines()
-             if line.startswith("openat(")]
+    opens = [line for line in lab.lines() if line.startswith("openat(")]
     [at] = [i for i, line in enumerate(opens, 1) if "O_TMPFILE" in line]
     refused = f"-e inject=openat:error=EOPNOTSUPP:when={at}"
     assert send(lab, "second", refused) == OK
@@ -374,3 +377,71 @@ def test_where_files_need_a_name_it_is_queued_all_the_same(lab):
     assert not left.exists()
     assert [lab.count(s) for s in ("first", "second", "third")] == [
         {"a@example.org": 1}, {"a@example.org": 1}, {}]
+
+
+# The token program
+
+def renew(lab, inject=""):
+    expire(lab.outpost)
+    return lab.run(BUILD / "outpost", "token", inject=inject)
+
+
+def renewing(lab):
+    """The traced calls from the lock on: before it nothing is touched."""
+    lines = lab.lines()
+    [at] = [i for i, line in enumerate(lines)
+            if line.startswith("openat(") and f"{ACCOUNT}=lock" in line]
+    calls = lab.calls(lines)
+    skipped = len(lab.calls(lines[:at]))
+    return [c for i, c in enumerate(calls) if i >= skipped and
+            (c[0] in STEPS | TOKEN_STEPS or i % SAMPLE == 0)]
+
+
+def still_signed_in(lab):
+    """Its refresh token is one that counts, and it is used once more."""
+    assert lab.office.accepts(sign_in_of(lab.outpost)["refresh_token"])
+    expire(lab.outpost)
+    return lab.outpost.run("outpost", "token").code == OK
+
+
+def test_the_token_program_killed_while_it_renews(signed_in, lab):
+    """Nobody has to sign in again. An old refresh token ends where the new one
+    is used."""
+    lab.office.sts_options.rotate = "chain"
+    lab.trace("token")
+    assert renew(lab).returncode == OK
+    points = renewing(lab)
+    assert {c[0] for c in points} >= {"flock", "connect", "write", "fsync",
+                                      "rename"}
+    codes = set()
+    for call in points:
+        codes.add(renew(lab, kill_at(call)).returncode)
+        assert still_signed_in(lab), call
+    assert 75 in codes and codes <= {OK, 75}
+    assert [p for p in (lab.outpost.state / "secrets").iterdir()
+            if not p.name.startswith(ACCOUNT)] == []
+
+
+def test_a_disk_that_refuses_while_the_token_program_renews(signed_in, lab):
+    """What was got is used; what is kept, counts."""
+    lab.office.sts_options.rotate = "chain"
+    lab.trace("token")
+    assert renew(lab).returncode == OK
+    points = lab.errors()
+    assert {p.split(":")[0] for p in points} >= {"write", "fsync", "rename"}
+    for error in points:
+        code = renew(lab, f"-e inject={error}").returncode
+        assert code in (OK, 75), error
+        assert still_signed_in(lab), error
+
+
+def test_a_login_that_is_killed_leaves_the_one_before(signed_in, lab):
+    lab.office.sts_options.rotate = "chain"
+    lab.office.auto_approve = ACCOUNT
+    command = ["strace", "-qq", "-o", lab.log, BUILD / "outpost", "login",
+               "--device"]
+    assert lab.run(*command).returncode == OK
+    # Each has to wait a second for the person.
+    for call in renewing(lab)[::1 if ALL else 10]:
+        lab.run(*command[:2], *kill_at(call).split(), *command[2:])
+        assert still_signed_in(lab), call
