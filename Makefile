@@ -135,7 +135,7 @@ crash:
 	@$(MAKE) --no-print-directory -s all
 	OUTPOST_CRASH=all OUTPOST_BUILD=$B PYTHONPATH=tests \
 	    PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -q \
-	    -p no:cacheprovider tests/e2e/test_crash.py tests/e2e/test_refresh.py
+	    -p no:cacheprovider tests/e2e/test_crash.py
 check:
 	@tests/need build test check
 	@$(MAKE) --no-print-directory all units

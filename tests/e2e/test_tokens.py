@@ -1,21 +1,17 @@
 """Tokens: one refresh among many processes, what becomes of wrong answers, and
 signing out."""
-import contextlib
 import fcntl
 import hashlib
-import os
-import random
 import re
 import shutil
-import signal
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from support import (ACCOUNT, BUILD, CONFIG, NOPERM, OK, SANITIZED, SIMPLE,
-                     TEMPFAIL, USAGE, cache, expire, record, sign_in_of, token)
+from support import (ACCOUNT, BUILD, CONFIG, NOPERM, OK, SANITIZED, TEMPFAIL,
+                     USAGE, cache, expire, record, sign_in_of, token)
 
 SLOW = 4 if SANITIZED else 1
 
@@ -114,68 +110,6 @@ def test_many_processes_cause_one_request(signed_in, office):
     assert {process.returncode for process in running} == {OK}
     assert len({out for out, _ in results}) == 1
     assert len(office.token_requests) == 1
-
-
-def kill_holder(rng, lock):
-    """Kill the token program that has the lock, amid its request or while it
-    keeps the answer."""
-    inode = lock.stat().st_ino
-    holder = re.search(rf": FLOCK .* (\d+) \S+:{inode} ",
-                       Path("/proc/locks").read_text())
-    if holder:
-        time.sleep(rng.random() * 0.3)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(int(holder[1]), signal.SIGKILL)
-
-
-TROUBLE = ["", "truncated", "close", "reset", "garbage", "kill", "kill",
-           "status 503 html"]
-
-
-@pytest.mark.parametrize("half", [0, 1])
-def test_no_sign_in_is_lost_and_no_message_whatever_meets_a_renewal(
-        signed_in, office, half):
-    """50 processes at once around a token that ends, again and again; answers
-    are cut, and who asks is killed. The old refresh token ends where the new
-    one is used."""
-    rng = random.Random(half)
-    office.sts_options.rotate = "chain"
-    signed_in.set(rate="1000/1s")
-    sent = 0
-    for trouble in TROUBLE[half::2]:
-        expire(signed_in)
-        before, asked = len(office.token_requests), len(office.requests)
-        if trouble == "kill":
-            office.fault("at token stall 0.2")
-        elif trouble:
-            office.fault(f"at token {trouble}")
-        lock = signed_in.state / "secrets" / f"{ACCOUNT}=lock"
-        with open(lock) as held:
-            fcntl.flock(held, fcntl.LOCK_EX)
-            asking = [signed_in.start("outpost", "token") for _ in range(25)]
-            sending = [signed_in.start("sendmail", "-t") for _ in range(25)]
-            for process in sending:
-                process.stdin.write(SIMPLE)
-                process.stdin.close()
-                process.stdin = None
-        if trouble == "kill":
-            assert office.wait_for(lambda: office.requests[asked:], 30)
-            kill_holder(rng, lock)
-        for process in asking + sending:
-            process.communicate(timeout=120)
-        office.clear_faults()
-        sent += len(sending)
-        assert {p.returncode for p in sending} == {OK}
-        assert {p.returncode for p in asking} <= {OK, TEMPFAIL}
-        answered = [r for r in office.token_requests[before:]
-                    if r.status == 200]
-        # One, and one more where its answer was lost on the way.
-        assert len(answered) <= 1 + (trouble != ""), trouble
-        assert office.accepts(sign_in_of(signed_in)["refresh_token"]), trouble
-        assert signed_in.run("outpost", "token").code == OK, trouble
-    assert signed_in.run("sendmail", "-qf").code == OK
-    assert signed_in.waiting() == []
-    assert len(office.messages) == sent
 
 
 def test_many_processes_take_one_refusal(signed_in, office):
