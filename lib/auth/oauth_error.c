@@ -59,7 +59,7 @@ static const struct oauth_row rows[] = {
 	/* The sign-in is spent. */
 	{ { 700082 }, NULL, NULL, false, PERSON,
 	  "the sign-in of '%s' has expired: it was unused for 90 days",
-	  SIGN_IN "; where mail is rare, a weekly 'outpost token %s' keeps the sign-in in use" },
+	  SIGN_IN "; a run of the queue ('sendmail -q') keeps a sign-in in use: see that a timer starts it" },
 	{ { 700084 }, NULL, NULL, false, CONFIG,
 	  "the sign-in of '%s' has expired after 24 hours: the application is a single-page app",
 	  PORTAL "Authentication, remove the platform 'Single-page application' and add "
