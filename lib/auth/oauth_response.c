@@ -561,15 +561,23 @@ copy_words(const struct answer *a, const char *name, const char *sent,
 		oauth_redact(out, size, text, sent);
 }
 
-/* What a person reads, up to its first line end. */
+/* What a person reads, up to its first line end, or to what stands there in
+ * the answers to device codes. */
 static void
 copy_description(const struct answer *a, const char *name, const char *sent,
     char *out, size_t size)
 {
 	const char *text = json_string_value(json_object_get(a->root, name));
+	const char *end;
+	char *sentence;
 
-	if (text != NULL)
-		oauth_redact(out, size, text, sent);
+	if (text == NULL)
+		return;
+	end = strstr(text, " Trace ID: ");
+	sentence =
+	    xstrndup(text, end == NULL ? strlen(text) : (size_t)(end - text));
+	oauth_redact(out, size, sentence, sent);
+	freezero(sentence, strlen(sentence));
 }
 
 /* Cut, it would be no JSON: too long counts as missing. */

@@ -174,6 +174,14 @@ def test_device_login_says_why_it_is_refused(person, office, error, words):
     assert kept(person) == []
 
 
+def test_declined_device_login_tells_no_numbers_for_support(person, office,
+                                                            login):
+    """They stand in the same line there, and are in the log."""
+    login = login("--device")
+    office.decline(login.code)
+    assert "Trace ID" not in login.end(NOPERM)
+
+
 def test_device_login_declined_in_the_words_of_the_standard(person, office):
     office.fault("at token error access_denied")
     result = person.run("outpost", "login", "--device")

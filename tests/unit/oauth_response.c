@@ -420,6 +420,25 @@ echo_in_any_field_is_cut_out(void **state)
 }
 
 static void
+description_ends_before_the_numbers_for_support(void **state)
+{
+	static const char *const bodies[] = {
+		"{\"error\":\"e\",\"error_description\":\"AADSTS1: No. "
+		"Trace ID: 1 Correlation ID: 2\"}",
+		"{\"error\":\"e\",\"error_description\":\"AADSTS1: No.\\r\\n"
+		"Trace ID: 1\\r\\nCorrelation ID: 2\"}",
+	};
+	struct oauth_failure f;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+		assert_int_equal(0, oauth_response_failure(&f, bodies[i],
+					strlen(bodies[i]), NULL, HOST, NULL));
+		assert_string_equal(f.description, "AADSTS1: No.");
+	}
+}
+
+static void
 words_of_a_description_stay(void **state)
 {
 	static const char text[] =
@@ -718,6 +737,8 @@ main(void)
 		cmocka_unit_test(tokens_in_a_description_are_cut_out),
 		cmocka_unit_test(echo_of_what_was_sent_is_cut_out),
 		cmocka_unit_test(echo_in_any_field_is_cut_out),
+		cmocka_unit_test(
+		    description_ends_before_the_numbers_for_support),
 		cmocka_unit_test(words_of_a_description_stay),
 		cmocka_unit_test(secret_at_the_cut_is_not_half_shown),
 		cmocka_unit_test(answer_of_a_virtual_machine_is_read),
