@@ -5,6 +5,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -55,30 +56,32 @@ const char init_help[] =
     "  --output file        where to write it\n"
     "  --force              replace what is there\n";
 
-/* What a flag and a variable set; "mailbox" names the section. */
+/* What a flag and a variable set; "mailbox" names the section. A 'path' may be
+ * relative. */
 static const struct flag {
 	const char *name;
 	const char *key;
 	const char *variable; /* or NULL */
 	bool main;
+	bool path;
 } flags[] = {
-	{ "--mailbox", "mailbox", "OUTPOST_MAILBOX", false },
-	{ "--auth", "auth", "OUTPOST_AUTH", false },
-	{ "--tenant", "tenant", "AZURE_TENANT_ID", false },
-	{ "--client-id", "client_id", "AZURE_CLIENT_ID", false },
-	{ "--secret-file", "client_secret_file", NULL, false },
+	{ "--mailbox", "mailbox", "OUTPOST_MAILBOX", false, false },
+	{ "--auth", "auth", "OUTPOST_AUTH", false, false },
+	{ "--tenant", "tenant", "AZURE_TENANT_ID", false, false },
+	{ "--client-id", "client_id", "AZURE_CLIENT_ID", false, false },
+	{ "--secret-file", "client_secret_file", NULL, false, true },
 	{ "--certificate", "certificate", "AZURE_CLIENT_CERTIFICATE_PATH",
-	    false },
-	{ "--key-file", "key_file", NULL, false },
-	{ "--federated-token-file", "federated_token_file", NULL, false },
-	{ "--identity", "identity", NULL, false },
-	{ "--identity-endpoint", "identity_endpoint", NULL, false },
-	{ "--identity-header-file", "identity_header_file", NULL, false },
-	{ "--cloud", "cloud", "OUTPOST_CLOUD", false },
-	{ "--admin", "admin", "OUTPOST_ADMIN", true },
-	{ "--state-dir", "state_dir", "OUTPOST_STATE_DIR", true },
-	{ "--queue-dir", "queue_dir", "OUTPOST_QUEUE_DIR", true },
-	{ NULL, "authority", "AZURE_AUTHORITY_HOST", false },
+	    false, true },
+	{ "--key-file", "key_file", NULL, false, true },
+	{ "--federated-token-file", "federated_token_file", NULL, false, true },
+	{ "--identity", "identity", NULL, false, false },
+	{ "--identity-endpoint", "identity_endpoint", NULL, false, false },
+	{ "--identity-header-file", "identity_header_file", NULL, false, true },
+	{ "--cloud", "cloud", "OUTPOST_CLOUD", false, false },
+	{ "--admin", "admin", "OUTPOST_ADMIN", true, false },
+	{ "--state-dir", "state_dir", "OUTPOST_STATE_DIR", true, true },
+	{ "--queue-dir", "queue_dir", "OUTPOST_QUEUE_DIR", true, true },
+	{ NULL, "authority", "AZURE_AUTHORITY_HOST", false, false },
 };
 
 #define FLAGS (sizeof(flags) / sizeof(flags[0]))
@@ -121,6 +124,40 @@ init_set(struct init *init, bool main, const char *key, const char *value)
 	free(s[i].value);
 	s[i].value = xstrdup(value);
 	s[i].main = main;
+}
+
+/* A path as people type it: from the folder where we are, or the home folder,
+ * which no shell puts in place at a question. To be freed; NULL for errno. */
+static char *
+absolute(const char *path)
+{
+	const char *home = getenv("HOME");
+	char folder[PATH_MAX];
+
+	if (strncmp(path, "~/", 2) == 0 && home != NULL && *home == '/')
+		return xasprintf("%s%s", home, path + 1);
+	if (getcwd(folder, sizeof(folder)) == NULL)
+		return NULL;
+	return xasprintf("%s/%s", folder, path);
+}
+
+static int
+make_absolute(struct init *init, struct error *err)
+{
+	for (size_t i = 0; i < FLAGS; i++) {
+		const char *value = init_get(init, flags[i].key);
+		char *path;
+
+		if (!flags[i].path || value == NULL || *value == '/')
+			continue;
+		if ((path = absolute(value)) == NULL)
+			return error_set(err, EX_IOERR, "4.3.0",
+			    "cannot find the folder of '%s': %s", value,
+			    strerror(errno));
+		init_set(init, flags[i].main, flags[i].key, path);
+		free(path);
+	}
+	return 0;
 }
 
 static void
@@ -496,7 +533,7 @@ gather(struct init *init, int argc, char **argv, struct error *err)
 	if (!a.from_env && lacks_something(init) && is_terminal() &&
 	    ask_all(init, err) == -1)
 		return -1;
-	if (check_mailbox(init, err) == -1)
+	if (check_mailbox(init, err) == -1 || make_absolute(init, err) == -1)
 		return -1;
 	if (init->secret.len > 0) {
 		folder = secrets_folder(init);

@@ -109,6 +109,17 @@ def test_missing_secret_file_is_asked_for(place):
     assert f"\n  install -m 600 /dev/stdin {missing}\n" in result.out
 
 
+@pytest.mark.parametrize("typed", ["app-secret", "./app-secret",
+                                   "~/app-secret"])
+def test_path_may_be_relative(place, typed):
+    result = place.run(
+        "outpost", "init", "--mailbox", ACCOUNT, "--tenant", "t", "--client-id",
+        APP, "--secret-file", typed, *folders(place), cwd=place.folder)
+    assert result.code == OK, result
+    kept = filled(place)["client_secret_file"]
+    assert kept.startswith("/") and os.path.samefile(kept, place.secret)
+
+
 def test_other_place_is_named_in_the_next_command(place):
     other = place.folder / "deep" / "er" / "own.conf"
     result = init(place, "--mailbox", ACCOUNT, "--tenant", "t", "--client-id",
