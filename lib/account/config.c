@@ -1158,10 +1158,10 @@ fail_load(const char *path, int why, struct error *err)
 		    "mode can be 644; look at the modes of its folders too");
 	if (why == ENOENT && strcmp(path, CONFIG_SYSTEM_PATH) != 0)
 		return error_hint(err,
-		    "write it, as outpost.conf(5) shows, or one for all users "
-		    "of this machine: %s",
+		    "run 'outpost init', which writes it, or have root run it "
+		    "for all users of this machine (%s)",
 		    CONFIG_SYSTEM_PATH);
-	return error_hint(err, "write it, as outpost.conf(5) shows");
+	return error_hint(err, "run 'outpost init' as root, which writes it");
 }
 
 int

@@ -1070,7 +1070,7 @@ file_that_cannot_be_read_is_a_configuration_error(void **state)
 		assert_int_equal(err.exit_code, EX_CONFIG);
 		assert_int_equal(err.class, ERROR_HOLD);
 		assert_non_null(strstr(err.text, paths[i]));
-		assert_non_null(strstr(err.hint, "outpost.conf(5)"));
+		assert_non_null(strstr(err.hint, "outpost init"));
 		config_release(&c);
 	}
 }
