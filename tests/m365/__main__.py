@@ -17,7 +17,8 @@ from .faults import __doc__ as LANGUAGE
 
 EXAMPLE = """
 example: sign-ins approve themselves, the second recipient is refused once,
-and what arrives is saved. Put the section that is printed into outpost.conf.
+and what arrives is saved. Put the section that is printed into outpost.conf,
+or run the command that is printed below it.
   python3 -m m365 --auto-approve --verbose --save received \\
       --fault 'at RCPT 2 row 39'
 
@@ -148,7 +149,12 @@ def _summary(server: Microsoft365, options: argparse.Namespace) -> str:
         f"CA     {server.ca_file}", "",
         f"[{address}]", f"host = {server.host}", f"port = {server.smtp_port}",
         f"authority = {server.authority}", f"tenant = {server.tenant}",
-        f"client_id = {server.client_id}", f"ca_dir = {server.ca_dir}"]
+        f"client_id = {server.client_id}", f"ca_dir = {server.ca_dir}", "",
+        f"outpost init --mailbox {address} --tenant {server.tenant} \\",
+        f"    --client-id {server.client_id} --set host={server.host} \\",
+        f"    --set port={server.smtp_port} "
+        f"--set authority={server.authority} \\",
+        f"    --set ca_dir={server.ca_dir}"]
     if options.app_secret:
         lines += ["", f"app with secret: client_id = {SECRET_CLIENT}"]
     if options.identity_port is not None:
