@@ -55,7 +55,8 @@ class Demo:
             "OUTPOST_LIBEXEC": str(BUILD), "LANG": "C.UTF-8"}
 
     def command(self, line):
-        shown(styled(line, "1"), "$")
+        for i, part in enumerate(line.splitlines()):
+            shown(styled(part, "1"), ">" if i else "$")
 
     def run(self, line, text=None, expect=0):
         """Run a command as a shell would, and show both sides of it."""
@@ -72,23 +73,22 @@ class Demo:
             sys.exit(f"\ndemo: expected exit {expect}")
 
     def configure(self):
-        for name in ("state", "queue"):
-            (self.folder / name).mkdir()
+        """`outpost init`, and what is the demo's own behind its back."""
+        office = self.office
+        self.run(f"outpost init --mailbox {ACCOUNT} --admin it@contoso.com \\\n"
+                 f"    --tenant {office.tenant} \\\n"
+                 f"    --client-id {office.client_id}")
         (self.folder / "mail.log").touch()
-        self.config.write_text(f"""\
-[outpost]
-admin     = it@contoso.com
-log       = {self.folder}/mail.log
-queue_dir = {self.folder}/queue
-state_dir = {self.folder}/state
-
-[{ACCOUNT}]
-tenant    = {self.office.tenant}
-client_id = {self.office.client_id}
-host      = {self.office.host}
-port      = {self.office.smtp_port}
-authority = {self.office.authority}
-ca_dir    = {self.office.ca_dir}
+        text = self.config.read_text()
+        text = text.replace("[outpost]\n", "[outpost]\n"
+                            f"log = {self.folder}/mail.log\n"
+                            f"queue_dir = {self.folder}/queue\n"
+                            f"state_dir = {self.folder}/state\n", 1)
+        self.config.write_text(f"""{text}
+host      = {office.host}
+port      = {office.smtp_port}
+authority = {office.authority}
+ca_dir    = {office.ca_dir}
 """)
 
     def sign_in(self):
@@ -116,9 +116,10 @@ ca_dir    = {self.office.ca_dir}
     def play(self):
         office = self.office
         title(1, "A machine whose mail leaves through Microsoft 365")
-        comment("One account, no password. Hosts and certificates are those "
-                "of a stand-in for Microsoft that listens on loopback.")
-        shown(self.config.read_text())
+        comment("One account, no password. A stand-in for Microsoft listens "
+                "on loopback, with certificates of its own; the demo adds its "
+                "address to the configuration.")
+        self.configure()
 
         title(2, "Signing in, once")
         comment("Outpost prints a code; somebody with a browser enters it. "
@@ -147,8 +148,10 @@ ca_dir    = {self.office.ca_dir}
         self.run("echo 'disk full' | sendmail root")
         print()
         comment("The message is kept. The sentence says what failed, the hint "
-                "what to run.")
+                "what to run. Where it is not that simple, a check goes the "
+                "way of a message step by step.")
         self.run("mailq")
+        self.run(f"outpost check {ACCOUNT}", expect=2)
         office.mailbox(ACCOUNT).smtp_auth_disabled = None
         print()
         comment("Switched on again: a run of the queue sends it.")
@@ -169,7 +172,6 @@ def main():
     with tempfile.TemporaryDirectory(prefix="outpost-demo-") as folder:
         demo = Demo(folder)
         with demo.office:
-            demo.configure()
             demo.play()
 
 
