@@ -5,6 +5,7 @@ import http.client
 import os
 import pty
 import re
+import select
 import signal
 import socket
 import ssl
@@ -86,25 +87,27 @@ def on_a_terminal(outpost, *command, env=None, until=None, then=lambda: None):
         [str(BUILD / command[0]), *command[1:]], stdin=slave, stdout=slave,
         stderr=slave, start_new_session=True,
         env=outpost.environment(**{"TERM": "xterm", **(env or {})}))
-    os.close(slave)
     shown, done = "", False
     watchdog = threading.Timer(PATIENCE, process.kill)
     watchdog.start()
     try:
+        # Our end of the other side stays open: where the last one closes it,
+        # what was written just before can be lost.
         while True:
-            try:
-                part = os.read(master, 4096)
-            except OSError:     # the other side is closed
-                break
-            shown += part.decode()
+            ended = process.poll() is not None
+            if not select.select([master], [], [], 0.1)[0]:
+                if ended:
+                    break
+                continue
+            shown += os.read(master, 4096).decode()
             if until and not done and re.search(until, shown):
                 done = True
                 then(shown, master)
-        process.wait(30)
     finally:
         watchdog.cancel()
         process.kill()
         process.wait()
+        os.close(slave)
         os.close(master)
     return shown, process.returncode
 
