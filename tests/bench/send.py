@@ -72,6 +72,7 @@ tenant = {office.tenant}
 client_id = {APP}
 auth = secret
 client_secret_file = {secret}
+rate = 1000/1s
 host = localhost
 port = {office.smtp_port}
 authority = {office.authority}
