@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
 
 DAY = 86400.0
 
@@ -17,9 +18,10 @@ class Limits:
         self.window = 60.0
         self.daily: int | None = None
         self.rate_mode = "refuse"
+        self._connections: dict[int, Callable[[], bool]] = {}
         self._open: dict[str, list[int]] = defaultdict(list)
         self.peak: Counter[str] = Counter()
-        self.all_open = self.all_peak = 0
+        self.all_peak = 0
         self._starts: dict[str, list[float]] = defaultdict(list)
         self._recipients: dict[str, list[tuple[float, int]]] = \
             defaultdict(list)
@@ -31,28 +33,38 @@ class Limits:
         self.connections, self.per_minute = connections, per_minute
         self.window, self.daily, self.rate_mode = window, daily, rate
 
-    def connected(self) -> None:
+    def connected(self, session: int, gone: Callable[[], bool]) -> None:
+        """gone() tells whether the client has closed its end: one that
+        counts its own connections by then, not by when this busy server
+        comes to read the end, has kept to the limit."""
         with self._lock:
-            self.all_open += 1
-            self.all_peak = max(self.all_peak, self.all_open)
+            self._connections[session] = gone
+            self.all_peak = max(self.all_peak,
+                                len(self._still_open(self._connections)))
 
     def signed_in(self, mailbox: str, session: int) -> None:
         with self._lock:
             self._open[mailbox].append(session)
-            self.peak[mailbox] = max(self.peak[mailbox],
-                                     len(self._open[mailbox]))
+            self.peak[mailbox] = max(
+                self.peak[mailbox],
+                len(self._still_open(self._open[mailbox])))
 
     def disconnected(self, mailbox: str | None, session: int) -> None:
         with self._lock:
-            self.all_open -= 1
+            del self._connections[session]
             if mailbox:
                 self._open[mailbox].remove(session)
 
     def crowded(self, mailbox: str, session: int) -> bool:
         """Were that many sessions of the mailbox there before (row 9)?"""
         with self._lock:
+            earlier = self._open[mailbox]
+            earlier = earlier[:earlier.index(session)]
             return (self.connections is not None and
-                    self._open[mailbox].index(session) >= self.connections)
+                    len(self._still_open(earlier)) >= self.connections)
+
+    def _still_open(self, sessions: Iterable[int]) -> list[int]:
+        return [s for s in sessions if not self._connections[s]()]
 
     def wait_for_rate(self, mailbox: str) -> float:
         """Seconds until a further message fits the window; takes a place in

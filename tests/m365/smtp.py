@@ -80,7 +80,8 @@ class Conversation:
     async def run(self) -> None:
         """The whole life of the connection."""
         watchdog = asyncio.ensure_future(self._watch(asyncio.current_task()))
-        self.office.limits.connected()
+        self.office.limits.connected(self.session.number,
+                                     self.wire.peer_is_gone)
         reset = False
         try:
             await self._greet()

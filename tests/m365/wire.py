@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import socket
 import ssl
 import struct
@@ -73,6 +74,14 @@ class Wire:
                 return
             await self.flush()
         await self._receive()
+
+    def peer_is_gone(self) -> bool:
+        """Has the client closed its end, whatever is still to be read?"""
+        if self._sock.fileno() < 0:
+            return True
+        poll = select.poll()
+        poll.register(self._sock, select.POLLRDHUP)
+        return bool(poll.poll(0))
 
     def peek(self) -> bool:
         """Has the client sent anything beyond what was consumed?"""

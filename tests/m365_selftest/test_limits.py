@@ -1,5 +1,6 @@
 import time
 
+from m365.limits import Limits
 from selftest_client import Client
 
 
@@ -21,6 +22,19 @@ def test_fourth_connection_at_once_is_refused_after_data(m):
     assert m.max_concurrent == m.max_concurrent_of("alerts@contoso.com") == 4
     for c in clients[1:]:
         c.close()
+
+
+def test_a_connection_that_the_client_has_closed_counts_no_longer():
+    limits, closed = Limits(), set()
+    for session in range(1, 4):
+        limits.connected(session, lambda s=session: s in closed)
+        limits.signed_in("a@contoso.com", session)
+    closed.add(2)
+    limits.connected(4, lambda: False)
+    limits.signed_in("a@contoso.com", 4)
+    assert (limits.all_peak, limits.peak["a@contoso.com"]) == (3, 3)
+    limits.connections = 3
+    assert not limits.crowded("a@contoso.com", 4)
 
 
 def test_rate_is_refused_with_421(m, client):
