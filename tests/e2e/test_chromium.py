@@ -109,6 +109,13 @@ class Browser:
             time.sleep(0.1)
         return self.script("return document.body.innerText")
 
+    def wait_for_address(self, beginning):
+        """A click may return before the page that it leads to is there."""
+        deadline = time.monotonic() + 60
+        while not (seen := self.ask("GET", "/url")).startswith(beginning):
+            assert time.monotonic() < deadline, seen
+            time.sleep(0.1)
+
     @property
     def complaints(self):
         """What the browser's console says of our pages."""
@@ -215,6 +222,7 @@ def test_address_bar_can_be_pasted(person, login, browser):
         browser.click("#next")
     except AssertionError as problem:
         assert "ERR_CONNECTION_REFUSED" in str(problem)
+    browser.wait_for_address("http://localhost/?code=")
     login.paste(browser.ask("GET", "/url"))
     login.end(OK)
     assert sign_in_of(person)
