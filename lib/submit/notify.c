@@ -16,8 +16,8 @@
 #include "mail/complete.h"
 #include "queue/queue.h"
 #include "queue/spool.h"
+#include "submit/notices.h"
 
-#define RECORD_TYPE "notices"
 #define LOCK_SECONDS 10.0
 #define UNIQUE_SIZE 64
 #define TO_MAX 2
@@ -128,67 +128,25 @@ post(const struct letter *l, const struct notify *n, const char *about)
 	entry_release(&e);
 }
 
-/* The file of this hour's notifications. */
-struct notices {
-	long long since;
-	long long sent;
-	long long more; /* over NOTIFY_LINES_MAX */
-	char **lines;   /* "account text", not told yet */
-	size_t count;
-};
-
+/* The file of this hour's notifications (notices.h). */
 static char *
 notices_path(const struct notify *n, const char *suffix)
 {
 	return xasprintf("%s/notices%s", n->config->queue_dir, suffix);
 }
 
-static void
-release_notices(struct notices *all)
-{
-	for (size_t i = 0; i < all->count; i++)
-		free(all->lines[i]);
-	free(all->lines);
-	*all = (struct notices){ .lines = NULL };
-}
-
-static void
-add_line(struct notices *all, const char *line)
-{
-	if (all->count == NOTIFY_LINES_MAX) {
-		all->more++;
-		return;
-	}
-	all->lines =
-	    xreallocarray(all->lines, all->count + 1, sizeof(*all->lines));
-	all->lines[all->count++] = xstrdup(line);
-}
-
-/* A file that cannot be read begins a new hour. */
+/* A file that cannot be read begins another hour. */
 static void
 read_notices(struct notices *all, const struct notify *n)
 {
 	char *path = notices_path(n, "");
-	struct record record;
 	struct error ignored;
 	struct buf text;
 
-	*all = (struct notices){ .since = (long long)n->now };
+	notices_init(all, n->now);
 	buf_init(&text, RECORD_TEXT_MAX);
-	if (file_read(path, &text, &ignored) == 0 &&
-	    record_parse(&record, RECORD_TYPE, text.data, text.len, &ignored) ==
-		0) {
-		(void)record_get_number(
-		    &record, "since", 0, (long long)n->now, &all->since);
-		(void)record_get_number(
-		    &record, "sent", 0, INT32_MAX, &all->sent);
-		(void)record_get_number(
-		    &record, "more", 0, INT64_MAX, &all->more);
-		for (size_t i = 0; i < record.count; i++)
-			if (strcmp(record.fields[i].key, "late") == 0)
-				add_line(all, record.fields[i].value);
-		record_release(&record);
-	}
+	if (file_read(path, &text, &ignored) == 0)
+		(void)notices_parse(all, text.data, text.len, n->now, &ignored);
 	buf_release(&text);
 	free(path);
 }
@@ -201,62 +159,55 @@ write_notices(const struct notices *all, const struct notify *n)
 	struct buf text;
 
 	buf_init(&text, RECORD_TEXT_MAX);
-	record_begin(&text, RECORD_TYPE);
-	record_put_number(&text, "since", all->since);
-	record_put_number(&text, "sent", all->sent);
-	record_put_number(&text, "more", all->more);
-	for (size_t i = 0; i < all->count; i++)
-		record_put(&text, "late", all->lines[i]);
+	notices_format(all, &text);
 	if (file_replace(path, text.data, text.len, 0600, &err) == -1)
 		log_line(LOG_WARNING, "%s", err.text);
 	buf_release(&text);
 	free(path);
 }
 
-/* Is line i the first of its account? The account is what stands before the
- * first blank. */
+static void
+post_summary(
+    const struct notices *all, const char *account, const struct notify *n)
+{
+	unsigned long long more;
+	size_t count;
+	const char **lines = notices_lines(all, account, &count, &more);
+	struct letter letter;
+
+	if (lines == NULL)
+		return;
+	begin_letter(&letter, n, account);
+	bounce_summary(
+	    &letter.about, lines, count, more, &letter.header, &letter.body);
+	post(&letter, n, "summary");
+	release_letter(&letter);
+	free(lines);
+}
+
+/* Is sender i the first of its account? */
 static bool
 is_first_of_account(const struct notices *all, size_t i)
 {
-	size_t len = strcspn(all->lines[i], " ") + 1;
+	const char *account = all->senders[i].account;
 
 	for (size_t k = 0; k < i; k++)
-		if (strncmp(all->lines[k], all->lines[i], len) == 0)
+		if (strcasecmp(all->senders[k].account, account) == 0)
 			return false;
 	return true;
-}
-
-static void
-post_summary(const struct notices *all, size_t first, const struct notify *n)
-{
-	const char *lines[NOTIFY_LINES_MAX];
-	size_t len = strcspn(all->lines[first], " ");
-	char *account = xstrndup(all->lines[first], len);
-	struct letter letter;
-	size_t count = 0;
-
-	for (size_t i = first; i < all->count; i++)
-		if (strncmp(all->lines[i], all->lines[first], len + 1) == 0)
-			lines[count++] = all->lines[i] + len + 1;
-	begin_letter(&letter, n, account);
-	bounce_summary(&letter.about, lines, count,
-	    (unsigned long long)all->more, &letter.header, &letter.body);
-	post(&letter, n, "summary");
-	release_letter(&letter);
-	free(account);
 }
 
 /* The hour is over: say what was not said, and begin another. */
 static bool
 turn_hour(struct notices *all, const struct notify *n)
 {
-	if (all->since + NOTIFY_SECONDS > (long long)n->now)
+	if (!notices_are_over(all, n->now))
 		return false;
 	for (size_t i = 0; i < all->count; i++)
 		if (is_first_of_account(all, i))
-			post_summary(all, i, n);
-	release_notices(all);
-	all->since = (long long)n->now;
+			post_summary(all, all->senders[i].account, n);
+	notices_release(all);
+	notices_init(all, n->now);
 	return true;
 }
 
@@ -285,13 +236,13 @@ notify_flush(const struct notify *n)
 	read_notices(&all, n);
 	if (turn_hour(&all, n))
 		write_notices(&all, n);
-	release_notices(&all);
+	notices_release(&all);
 	close(fd);
 }
 
 /* May a letter of its own be sent? Else 'line' is noted for the summary. */
 static bool
-take_turn(const struct notify *n, const char *line)
+take_turn(const struct notify *n, const struct entry *e, const char *line)
 {
 	int fd = lock_notices(n);
 	struct notices all;
@@ -301,13 +252,9 @@ take_turn(const struct notify *n, const char *line)
 		return true;
 	read_notices(&all, n);
 	(void)turn_hour(&all, n);
-	allowed = all.sent < NOTIFY_HOURLY;
-	if (allowed)
-		all.sent++;
-	else
-		add_line(&all, line);
+	allowed = notices_take(&all, e->envelope.account, e->uid, line);
 	write_notices(&all, n);
-	release_notices(&all);
+	notices_release(&all);
 	close(fd);
 	return allowed;
 }
@@ -329,8 +276,7 @@ format_line(char out[LINE_SIZE], const struct entry *e, enum bounce_kind kind)
 		    (kind == BOUNCE_FAILED ? RECIPIENT_REFUSED
 					   : RECIPIENT_PENDING))
 			r = &e->envelope.recipients[i];
-	(void)snprintf(out, LINE_SIZE, "%s %s %s to <%s>: %.200s",
-	    e->envelope.account, e->id,
+	(void)snprintf(out, LINE_SIZE, "%s %s to <%s>: %.200s", e->id,
 	    kind == BOUNCE_FAILED ? "failed" : "late",
 	    r != NULL ? r->address : "",
 	    r != NULL && r->error != NULL ? r->error->text : e->why.text);
@@ -344,7 +290,7 @@ tell(const struct notify *n, const struct entry *e, enum bounce_kind kind)
 	struct letter letter;
 
 	format_line(line, e, kind);
-	if (!take_turn(n, line))
+	if (!take_turn(n, e, line))
 		return;
 	begin_letter(&letter, n, e->envelope.account);
 	format_date(arrived, e->arrived);

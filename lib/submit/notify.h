@@ -3,8 +3,9 @@
  * `admin`, put into the queue like any message.
  *
  * The sender's wishes (-N) are obeyed, and a notification is never answered
- * by another. Over NOTIFY_HOURLY an hour they are noted in QUEUE/notices and
- * go out as one summary an account when the hour is over: notify_flush().
+ * by another. Over NOTICES_HOURLY an hour to one sender they are noted in
+ * QUEUE/notices (notices.h) and go out as one summary an account when the hour
+ * is over: notify_flush().
  * Failures here are logged and stop nothing.
  */
 #ifndef NOTIFY_H
@@ -14,10 +15,6 @@
 
 struct config;
 struct entry;
-
-#define NOTIFY_HOURLY		20
-#define NOTIFY_SECONDS		3600
-#define NOTIFY_LINES_MAX	200	/* in a summary */
 
 struct notify {
 	const struct config *config;

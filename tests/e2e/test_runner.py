@@ -483,6 +483,10 @@ def test_over_twenty_an_hour_become_one_summary(outpost, office):
     assert len(outpost.failed()) == 25
     assert len(notifications(outpost)) == 20
     run(outpost)
+    edit(queue(outpost), uid=os.getuid() + 1)   # another user's own twenty
+    run(outpost)
+    assert len(notifications(outpost)) == 1
+    run(outpost)
     assert len(notifications(outpost)) == 0
     ledger = outpost.queue / "notices"
     text = ledger.read_text()
