@@ -10,8 +10,12 @@
  * caller whom `token_users` permits, since nobody else than its own user can
  * run the token program. The answer is that program's.
  *
+ * With -u, which root and the service user alone may say, a run of the queue
+ * is for another user, whose rights it has then and no more: mailq runs set-id
+ * too.
+ *
  *	submit [-C config] [-v]
- *	submit [-C config] -q [-fv] [-M pattern ...] [id ...]
+ *	submit [-C config] -q [-fv] [-u uid] [-M pattern ...] [id ...]
  *	submit [-C config] -t mailbox
  */
 #include <poll.h>
@@ -59,6 +63,7 @@ struct job {
 	bool verbose;              /* -v, and somebody reads it */
 	bool queue_run;            /* -q */
 	bool force;                /* -f: also what is not due */
+	const char *user;          /* -u: for whom it is run */
 	char *patterns[PATTERNS_MAX];
 	size_t pattern_count; /* -M */
 	char **ids;           /* what stands behind the options */
@@ -109,6 +114,9 @@ take_option(struct job *job, int letter, struct error *err)
 	case 't':
 		job->token_of = optarg;
 		return 0;
+	case 'u':
+		job->user = optarg;
+		return 0;
 	case 'v':
 		job->verbose = true;
 		return 0;
@@ -117,19 +125,40 @@ take_option(struct job *job, int letter, struct error *err)
 	}
 }
 
+static bool
+is_ordinary(uid_t uid)
+{
+	return uid != 0 && uid != geteuid();
+}
+
+/* -u takes rights away and gives none. */
+static int
+act_for_user(struct job *job, struct error *err)
+{
+	const char *wrong = NULL;
+	long long uid = strtonum(job->user, 0, UINT32_MAX - 1, &wrong);
+
+	if (wrong != NULL || !job->queue_run || is_ordinary(job->who.caller))
+		return not_by_hand(err);
+	job->who.caller = (uid_t)uid;
+	return 0;
+}
+
 static int
 parse_arguments(struct job *job, int argc, char **argv, struct error *err)
 {
 	int letter;
 
 	opterr = 0;
-	while ((letter = getopt(argc, argv, "+C:fM:qt:v")) != -1)
+	while ((letter = getopt(argc, argv, "+C:fM:qt:u:v")) != -1)
 		if (take_option(job, letter, err) == -1)
 			return -1;
 	job->ids = argv + optind;
 	job->id_count = (size_t)(argc - optind);
 	if (job->id_count > 0 && !job->queue_run)
 		return not_by_hand(err);
+	if (job->user != NULL && act_for_user(job, err) == -1)
+		return -1;
 	if (job->who.service && job->config_option != NULL)
 		return error_set(err, EX_NOPERM, "5.7.0",
 		    "-C is not for a system installation");
@@ -385,7 +414,7 @@ run_queue(struct job *job, struct error *err)
 		.config = &job->config,
 		.libexec = libexec_folder(job),
 		.host = job->host,
-		.own = job->who.caller != 0 && job->who.caller != geteuid(),
+		.own = is_ordinary(job->who.caller),
 		.uid = job->who.caller,
 		.force = job->force,
 		.patterns = job->patterns,

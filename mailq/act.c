@@ -201,7 +201,8 @@ act_on_many(struct work *w, struct error *err)
 	return 0;
 }
 
-/* Have submit try up to IDS_AT_ONCE of them; what happens is told by it. */
+/* Have submit try up to IDS_AT_ONCE of them, with the caller's rights, not
+ * those that we have; what happens is told by it. */
 static int
 run_submit(const struct work *w, size_t from, struct error *err)
 {
@@ -209,7 +210,8 @@ run_submit(const struct work *w, size_t from, struct error *err)
 	const char *own = m->who.service ? NULL : getenv("OUTPOST_LIBEXEC");
 	char *path =
 	    xasprintf("%s/submit", own != NULL ? own : OUTPOST_LIBEXECDIR);
-	const char *argv[IDS_AT_ONCE + 6];
+	const char *argv[IDS_AT_ONCE + 7];
+	char uid[24];
 	size_t n = 0;
 	int why, status;
 	pid_t child;
@@ -220,6 +222,11 @@ run_submit(const struct work *w, size_t from, struct error *err)
 		argv[n++] = m->config_path;
 	}
 	argv[n++] = "-qv";
+	if (m->filter.own) {
+		(void)snprintf(
+		    uid, sizeof(uid), "-u%lld", (long long)m->filter.uid);
+		argv[n++] = uid;
+	}
 	for (size_t i = from; i < w->retry.count && i < from + IDS_AT_ONCE; i++)
 		argv[n++] = w->retry.names[i];
 	argv[n] = NULL;

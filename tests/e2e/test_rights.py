@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from support import (ACCOUNT, APP, BUILD, CONFIG, NOPERM, OK, SANITIZED,
-                     SECRET)
+                     SECRET, USAGE)
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
@@ -454,6 +454,28 @@ def test_users_see_and_touch_their_own_messages_alone(system, two_users):
     assert system.run("backup", f"{LIBEXEC}/mailq -n").stdout == b"1\n"
     assert system.run(CALLER, f"{LIBEXEC}/mailq").stdout == \
         b"Mail queue is empty\n"
+
+
+def test_a_users_retry_has_the_users_rights_not_mailqs(system, office,
+                                                      two_users):
+    """It forces no hold, and keeps no house."""
+    office.mailbox(ACCOUNT).smtp_auth_disabled = True
+    assert system.run("root", f"{LIBEXEC}/sendmail -q").returncode == OK
+    asked = len(office.sessions)
+    left = system.queue / "spool.left"
+    left.touch()
+    os.utime(left, (0, 0))
+    done = system.run(CALLER, f"{LIBEXEC}/mailq -r ALL")
+    assert done.returncode == OK, done
+    assert two_users[CALLER] + b": put off: " in done.stderr
+    assert b"is on hold" in done.stderr
+    assert two_users["backup"] not in done.stderr
+    assert len(office.sessions) == asked and left.exists()
+    for user in ("0", str(pwd.getpwnam("backup").pw_uid)):
+        done = system.run(CALLER, f"{LIBEXEC}/submit -qf -u {user}")
+        assert done.returncode == USAGE, done
+    done = system.run("root", f"{LIBEXEC}/mailq -r ALL")
+    assert len(office.sessions) > asked and not left.exists(), done
 
 
 @pytest.mark.parametrize("user", ["root", OUTPOST])
