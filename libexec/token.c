@@ -1,14 +1,14 @@
 /* token: prints one valid access token for an account, or why there is none.
  *
  * It alone reads refresh tokens and client secrets, so it runs set-id as the
- * user 'outpost-auth', and only submit's user (and root) may start it; for
- * who is listed in `token_users`, submit does. The answer is a record on standard output (token/token.h) for the program that
- * asked; it is written there and nowhere else.
+ * user 'outpost-auth', and only submit's user (and root) may start it; for who
+ * is listed in `token_users`, submit does. The answer is a record on standard
+ * output (token/token.h) for the program that asked; it is written there and
+ * nowhere else.
  *
  *	token [-C config] [-r rejected] [-t seconds] account
  */
 #include <pwd.h>
-#include <stdbool.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>

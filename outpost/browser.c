@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "auth/authorize.h"
-#include "base/error.h"
 #include "base/file.h"
 #include "base/startup.h"
 #include "base/xalloc.h"

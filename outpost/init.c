@@ -245,7 +245,8 @@ parse_values(struct init *init, int argc, char **argv, struct error *err)
 }
 
 /* The client secret of the environment or of a file that the container mounts.
- * A file is used in its place if the token program will take it, else copied. */
+ * A file is used in its place if the token program will take it, else
+ * copied. */
 static int
 take_secret(struct init *init, struct error *err)
 {

@@ -8,13 +8,10 @@
 #ifndef LOGIN_H
 #define LOGIN_H
 
-#include <stdbool.h>
-
 #include "auth/oauth.h"
 #include "outpost/browser.h"
 #include "outpost/outpost.h"
 
-struct authorize;
 struct redirect;
 
 #define LOGIN_REQUEST_SECONDS	60.0	/* for a request, with its retries */

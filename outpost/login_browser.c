@@ -2,7 +2,6 @@
  * ours on the loopback interface, and is shown there how it ended.
  */
 #include <ctype.h>
-#include <sysexits.h>
 
 #include "account/config.h"
 #include "auth/listener.h"

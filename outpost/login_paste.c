@@ -2,7 +2,6 @@
  * address where that browser ends, which is pasted here. It ends at
  * http://localhost, where no page answers: its address bar is what counts.
  */
-#include <errno.h>
 #include <poll.h>
 #include <sysexits.h>
 #include <termios.h>

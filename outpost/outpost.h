@@ -39,7 +39,8 @@ int	token_run(struct outpost *, int argc, char **argv, struct error *);
 
 /* Find the programs, and whether they are a system installation's. */
 void	outpost_locate(struct outpost *);
-/* Do that, and read the configuration, for commands whose row does not say so. */
+/* Do that, and read the configuration: for commands whose row does not say
+ * so. */
 int	outpost_load(struct outpost *, struct error *);
 /* The account of that mailbox, or for NULL the default one. EX_CONFIG names
  * the accounts there are. */

@@ -4,8 +4,6 @@
 #ifndef SHOW_H
 #define SHOW_H
 
-#include <stddef.h>
-
 enum show_colour {
 	SHOW_PLAIN,
 	SHOW_BOLD,

@@ -7,7 +7,6 @@
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <sysexits.h>
 
 #include "account/config.h"

@@ -1,12 +1,12 @@
 /* One HTTP request at a time: the one door to libcurl.
  *
- * What leaves the machine is https, TLS 1.2 or newer, certificate and name verified against the
- * given trust store and no other. Plain http is for endpoints of this machine
- * alone (localhost, link-local addresses), and never goes through a proxy. No
- * redirect is followed, no cookie kept, no
- * netrc read. An answer of any status is a success here; what it means is for
- * the caller to judge. Errors name the host, never the rest of the URL, and
- * nothing that was sent, nor user and password of a proxy.
+ * What leaves the machine is https, TLS 1.2 or newer, certificate and name
+ * verified against the given trust store and no other. Plain http is for
+ * endpoints of this machine alone (localhost, link-local addresses), and never
+ * goes through a proxy. No redirect is followed, no cookie kept, no netrc read.
+ * An answer of any status is a success here; what it means is for the caller
+ * to judge. Errors name the host, never the rest of the URL, and nothing that
+ * was sent, nor user and password of a proxy.
  *
  *	struct http_form form;
  *	struct http_response answer;

@@ -1,5 +1,5 @@
-/* What a token endpoint says, Entra's or a managed identity's: the one door to jansson. Pure: bytes in,
- * values or an error out.
+/* What a token endpoint says, Entra's or a managed identity's: the one door to
+ * jansson. Pure: bytes in, values or an error out.
  *
  * Answers come from outside and may be anything: a proxy's HTML, half a
  * JSON, deep nesting, numbers as strings. Wrong types, missing fields,

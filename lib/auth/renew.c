@@ -1,6 +1,5 @@
 #include "auth/renew.h"
 
-#include <stdint.h>
 #include <sysexits.h>
 #include <syslog.h>
 #include <unistd.h>

@@ -3,15 +3,14 @@
  * Any number of processes at once cause one request: the account's lock is
  * taken, the cache is read again, and only who still finds no token asks
  * Microsoft. A new refresh token is on the disk before the access token that
- * came with it is cached or handed out. No answer of the server
- * removes a refresh token: only logout and the next login do.
+ * came with it is cached or handed out. No answer of the server removes a
+ * refresh token: only logout and the next login do.
  *
  * One row a kind of `auth` in a table of grants.
  */
 #ifndef RENEW_H
 #define RENEW_H
 
-#include <stdbool.h>
 #include <time.h>
 
 struct account;

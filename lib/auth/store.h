@@ -8,8 +8,8 @@
  * is (the configuration may be wrong, not the sign-in).
  *
  * Beside it lie the claims challenge that the next sign-in has to answer, and
- * the last failure of the token endpoint, so that processes
- * that waited for one another take one answer instead of asking again each.
+ * the last failure of the token endpoint, so that processes that waited for
+ * one another take one answer instead of asking again each.
  *
  *	fd = store_lock(config, account, deadline, &err);
  *	store_read(&sign_in, config, account, &err);

@@ -413,7 +413,8 @@ start_program(const struct command *c, pid_t *pid, int *out, struct error *err)
 	return 0;
 }
 
-/* Read to the end; 1 when the waiter ended it; -1 past the deadline or the cap, with 'how' saying so. */
+/* Read to the end; 1 when the waiter ended it; -1 past the deadline or the cap,
+ * with 'how' saying so. */
 static int
 read_answer(int fd, double deadline, const struct waiter *waiter,
     struct buf *out, const char **how)

@@ -25,7 +25,6 @@
 struct account;
 struct config;
 struct error;
-struct record;
 struct waiter;
 
 #define TOKEN_MAX		(16u * 1024)	/* bytes of an access token */
@@ -33,7 +32,7 @@ struct waiter;
 #define TOKEN_REJECT_AGE	300		/* seconds */
 #define TOKEN_LIFE_MAX		(7 * 86400)	/* seconds; none lives longer */
 #define TOKEN_ANSWER_MAX	(64u * 1024)	/* bytes of an answer */
-#define TOKEN_SECONDS_MAX	600			/* -t of the token program */
+#define TOKEN_SECONDS_MAX	600		/* -t of the token program */
 #define TOKEN_IDLE		(7 * 86400)	/* seconds */
 #define TOKEN_EARLY_WAIT	10.0		/* s, for an early renewal */
 
@@ -50,9 +49,10 @@ void	token_release(struct token *);		/* wipes */
 /* Get one. 'libexec' is the folder of the token program, which is told the
  * path of 'config' unless it is set-id. 'rejected' is NULL or the hash of a
  * token that the server refused. 'deadline' is file_now() seconds: at most
- * until then, and until 'waiter' (may be NULL) ends it. The error is what the token program says, class and hint with
- * it; or EX_CONFIG, EX_NOPERM where it cannot be run, EX_TEMPFAIL where it gave
- * no answer. A token that wants an early renewal is used where that fails. */
+ * until then, and until 'waiter' (may be NULL) ends it. The error is what the
+ * token program says, class and hint with it; or EX_CONFIG, EX_NOPERM where it
+ * cannot be run, EX_TEMPFAIL where it gave no answer. A token that wants an
+ * early renewal is used where that fails. */
 int	token_get(struct token *, const struct config *,
 	    const struct account *, const char *libexec,
 	    const char *rejected, double deadline, const struct waiter *,
@@ -68,6 +68,7 @@ int	token_get_relayed(struct token *, const struct config *,
  * after 90 days, so it is to be used. False where there never was one. */
 bool	token_is_idle(const struct config *, const struct account *,
 	    time_t now);
+
 /* The cache, for the token program and for tests. token_cached(): 0 and the
  * token when there is one that is valid at 'now', -1 otherwise (no error: a
  * cache that cannot be read is no cache). */
