@@ -28,7 +28,6 @@
 #define HTTP_SECONDS 30.0
 #define SESSION_SECONDS 90.0 /* for AUTH, and for MAIL */
 #define SAID_MAX (64u * 1024)
-#define DAY 86400
 #define CERTIFICATE_DAYS 7 /* so near its end is worth a warning */
 #define GRAPH "00000003-0000-0000-c000-000000000000"
 
@@ -251,7 +250,7 @@ describe_certificate(const struct check *c, char *out, size_t size)
 	}
 	(void)snprintf(out, size, "certificate for %s by %s, %lld days left",
 	    *shown.names != '\0' ? shown.names : shown.subject, shown.issuer,
-	    (shown.end - (long long)time(NULL)) / DAY);
+	    (shown.end - (long long)time(NULL)) / CHECK_DAY);
 }
 
 /* Microsoft renews its own; that of a proxy on the way somebody must. */
@@ -262,7 +261,7 @@ warn_of_certificate_end(struct check *c)
 	struct stream_certificate shown;
 
 	if (smtp_client_certificate(c->client, &shown) == -1 ||
-	    shown.end - (long long)time(NULL) >= CERTIFICATE_DAYS * DAY)
+	    shown.end - (long long)time(NULL) >= CERTIFICATE_DAYS * CHECK_DAY)
 		return;
 	check_put(f.text, "the certificate of %s ends within %d days",
 	    c->account->host, CERTIFICATE_DAYS);

@@ -28,6 +28,7 @@ enum check_verdict {
 };
 
 #define CHECK_TEXT_SIZE	ERROR_TEXT_SIZE
+#define CHECK_DAY	86400	/* seconds */
 
 struct finding {
 	enum check_verdict verdict;

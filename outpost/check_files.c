@@ -5,15 +5,10 @@
 #include <unistd.h>
 
 #include "account/config.h"
+#include "auth/store.h"
 #include "base/xalloc.h"
 #include "outpost/check.h"
 #include "outpost/outpost.h"
-
-/* Microsoft drops a sign-in that was not used for so long … */
-#define SIGN_IN_DAYS 90
-/* … and here is when to say so. */
-#define SIGN_IN_WARN_DAYS 75
-#define DAY 86400
 
 /* What a file or folder must be like. */
 struct place {
@@ -153,12 +148,12 @@ look_at_sign_in(struct check *c)
 	long long days;
 
 	if (a->auth == AUTH_LOGIN && stat(path, &status) == 0) {
-		days = ((long long)time(NULL) - status.st_mtime) / DAY;
-		if (days >= SIGN_IN_WARN_DAYS) {
+		days = ((long long)time(NULL) - status.st_mtime) / CHECK_DAY;
+		if (days >= STORE_SIGN_IN_WARN) {
 			check_put(f.text,
 			    "the sign-in was last used %lld days ago; "
 			    "Microsoft drops it after %d",
-			    days, SIGN_IN_DAYS);
+			    days, STORE_SIGN_IN_DAYS);
 			check_put(f.hint,
 			    "run 'outpost token %s >/dev/null', which uses it",
 			    a->mailbox);

@@ -15,10 +15,7 @@
 #include "queue/list.h"
 #include "queue/throttle.h"
 
-/* Microsoft drops a sign-in that was not used for so long … */
-#define STATUS_SIGN_IN_DAYS	90
-#define STATUS_SIGN_IN_WARN	75
-/* … and a certificate wants somebody's time before it ends. */
+/* Days; a certificate wants somebody's time before it ends. */
 #define STATUS_CERTIFICATE_WARN	30
 #define STATUS_DAILY_WARN	80		/* per cent of `daily` */
 #define STATUS_QUEUE_WARN	(4 * 3600)	/* seconds that a message waits */

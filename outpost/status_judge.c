@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
+#include "auth/store.h"
 #include "base/xalloc.h"
 
 static struct status_finding *find(struct status *, enum status_level,
@@ -51,18 +52,18 @@ judge_sign_in(struct status *s, const struct status_account *a)
 		hint(find(s, STATUS_CRITICAL, "%s", a->secrets.why.text),
 		    a->secrets.why.hint);
 	else if (a->secrets.sign_in == STATUS_GOOD &&
-		 days >= STATUS_SIGN_IN_DAYS)
+		 days >= STORE_SIGN_IN_DAYS)
 		hint_login(find(s, STATUS_CRITICAL,
 			       "the sign-in of '%s' was not used for %lld "
 			       "days: Microsoft drops it after %d",
-			       mailbox, days, STATUS_SIGN_IN_DAYS),
+			       mailbox, days, STORE_SIGN_IN_DAYS),
 		    mailbox);
 	else if (a->secrets.sign_in == STATUS_GOOD &&
-		 days >= STATUS_SIGN_IN_WARN)
+		 days >= STORE_SIGN_IN_WARN)
 		hint(find(s, STATUS_WARNING,
 			 "the sign-in of '%s' was not used for %lld days: "
 			 "Microsoft drops it after %d",
-			 mailbox, days, STATUS_SIGN_IN_DAYS),
+			 mailbox, days, STORE_SIGN_IN_DAYS),
 		    "run 'sendmail -q' from a timer, which keeps it in use");
 }
 

@@ -34,6 +34,8 @@ struct config;
 struct error;
 
 #define STORE_SECRET_MAX	(16u * 1024)	/* bytes of a token or secret */
+#define STORE_SIGN_IN_DAYS	90	/* unused so long, Microsoft drops it */
+#define STORE_SIGN_IN_WARN	75	/* days; somebody ought to be told */
 
 struct store_sign_in {
 	struct buf refresh_token;
