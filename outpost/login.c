@@ -12,7 +12,7 @@
 #include "auth/store.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "outpost/terminal.h"
+#include "outpost/show.h"
 
 /* clang-format off */
 static const struct method {
@@ -135,8 +135,8 @@ show_success(const struct login *l)
 	       "  printf 'Subject: test\\n\\nIt works.\\n' | "
 	       "sendmail -f %s you@example.com\n\n"
 	       "What waits in the queue for it: sendmail -qf\n",
-	    terminal_style(stdout, TERMINAL_GOOD), l->account->mailbox,
-	    terminal_style(stdout, TERMINAL_PLAIN), l->account->mailbox);
+	    show_style(SHOW_GREEN), l->account->mailbox, show_style(SHOW_PLAIN),
+	    l->account->mailbox);
 }
 
 static int

@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "outpost/login.h"
-#include "outpost/terminal.h"
+#include "outpost/show.h"
 #include "smtp/wait.h"
 
 struct by_browser {
@@ -24,8 +24,8 @@ show_address(const struct login *l, const char *url)
 {
 	printf("To sign in %s, with a browser on this machine, open\n\n"
 	       "  %s%s%s\n\n",
-	    l->account->mailbox, terminal_style(stdout, TERMINAL_BOLD), url,
-	    terminal_style(stdout, TERMINAL_PLAIN));
+	    l->account->mailbox, show_style(SHOW_BOLD), url,
+	    show_style(SHOW_PLAIN));
 	login_show_whom(l);
 	printf("It waits for %d minutes; Ctrl-C gives up.\n",
 	    (int)LOGIN_SECONDS / 60);
@@ -37,7 +37,7 @@ note_failure(struct login *l)
 {
 	if (!browser_failed(&l->browser))
 		return;
-	terminal_waited();
+	show_waited();
 	(void)fprintf(stderr, "note: no browser could be opened; open the "
 			      "address yourself\n");
 }
@@ -68,7 +68,7 @@ while_waiting(void *arg)
 	struct by_browser *b = arg;
 
 	note_failure(b->login);
-	terminal_waiting(b->login->end - file_now());
+	show_waiting(b->login->end - file_now());
 	return true;
 }
 
@@ -81,7 +81,7 @@ receive_by_browser(struct login_courier *courier, struct login *l,
 	int result =
 	    listener_wait(b->listener, state, l->end, &waiter, out, err);
 
-	terminal_waited();
+	show_waited();
 	if (result == -1 && file_now() >= l->end)
 		login_too_late(l, err);
 	return result;

@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "outpost/login.h"
-#include "outpost/terminal.h"
+#include "outpost/show.h"
 
 /* Nobody can enter a code that is not seen: then there is nothing to wait
  * for. */
@@ -15,8 +15,8 @@ static int
 show_code(
     const struct login *l, const struct oauth_device *device, struct error *err)
 {
-	const char *bold = terminal_style(stdout, TERMINAL_BOLD);
-	const char *plain = terminal_style(stdout, TERMINAL_PLAIN);
+	const char *bold = show_style(SHOW_BOLD);
+	const char *plain = show_style(SHOW_PLAIN);
 
 	printf("To sign in %s, with a browser on any machine:\n\n"
 	       "  open   %s%s%s\n"
@@ -42,7 +42,7 @@ pause_for(const struct login *l, double seconds)
 		struct timespec pause = { .tv_sec = (time_t)step };
 
 		pause.tv_nsec = (long)((step - (double)pause.tv_sec) * 1e9);
-		terminal_waiting(l->end - now);
+		show_waiting(l->end - now);
 		(void)nanosleep(&pause, NULL);
 	}
 }
@@ -101,7 +101,7 @@ login_device(struct login *l, struct error *err)
 		&device, err) == 0 &&
 	    show_code(l, &device, err) == 0) {
 		result = wait_for_person(l, &device, err);
-		terminal_waited();
+		show_waited();
 	}
 	oauth_device_release(&device);
 	return result == 0 ? login_keep(l, err) : -1;

@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "outpost/login.h"
-#include "outpost/terminal.h"
+#include "outpost/show.h"
 #include "smtp/wait.h"
 
 #define REDIRECT_URI "http://localhost"
@@ -29,8 +29,8 @@ show_address(
 		printf("\nMicrosoft asks for another proof of who you are.\n");
 	printf("To sign in %s, with a browser on any machine, open\n\n"
 	       "  %s%s%s\n\n",
-	    l->account->mailbox, terminal_style(stdout, TERMINAL_BOLD), url,
-	    terminal_style(stdout, TERMINAL_PLAIN));
+	    l->account->mailbox, show_style(SHOW_BOLD), url,
+	    show_style(SHOW_PLAIN));
 	login_show_whom(l);
 	printf("At the end the browser shows an error, as nothing answers "
 	       "at " REDIRECT_URI
