@@ -1,9 +1,8 @@
 /* outpost init: writes a configuration, by flags, by what a container's
- * environment says, or by questions on a terminal.
+ * environment says, or by questions on a terminal (init_ask.c).
  */
 #include "outpost/init.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <sys/stat.h>
@@ -19,8 +18,6 @@
 
 #define SECRET_MAX (16u * 1024)
 #define CONTAINER_SECRET "/run/secrets/azure_client_secret"
-/* Where Azure's Kubernetes puts it. */
-#define WORKLOAD_TOKEN "/var/run/secrets/azure/tokens/azure-identity-token"
 
 const char init_help[] =
     "Asks for what is needed on a terminal, unless flags say it:\n"
@@ -94,6 +91,8 @@ struct arguments {
 const char *
 init_get(const struct init *init, const char *key)
 {
+	if (strcmp(key, "mailbox") == 0)
+		return init->mailbox;
 	for (size_t i = 0; i < init->count; i++)
 		if (strcmp(init->settings[i].key, key) == 0)
 			return init->settings[i].value;
@@ -124,6 +123,13 @@ init_set(struct init *init, bool main, const char *key, const char *value)
 	free(s[i].value);
 	s[i].value = xstrdup(value);
 	s[i].main = main;
+}
+
+void
+init_default(struct init *init, bool main, const char *key, const char *value)
+{
+	if (init_get(init, key) == NULL)
+		init_set(init, main, key, value);
 }
 
 /* A path as people type it: from the folder where we are, or the home folder,
@@ -205,41 +211,33 @@ find_flag(const char *name)
 	return NULL;
 }
 
-/* Switches and where to write; then all that has a value. */
 static int
-parse_switches(struct init *init, struct arguments *a, int argc, char **argv,
+parse_arguments(struct init *init, struct arguments *a, int argc, char **argv,
     struct error *err)
 {
 	for (int i = 1; i < argc; i++) {
-		bool has_value = i + 1 < argc && argv[i + 1][0] != '\0';
+		const struct flag *flag = find_flag(argv[i]);
+		const char *value = i + 1 < argc ? argv[i + 1] : "";
 
-		if (strcmp(argv[i], "--from-env") == 0)
+		if (strcmp(argv[i], "--from-env") == 0) {
 			a->from_env = true;
-		else if (strcmp(argv[i], "--force") == 0)
+			continue;
+		}
+		if (strcmp(argv[i], "--force") == 0) {
 			init->force = true;
-		else if (!has_value || (find_flag(argv[i]) == NULL &&
-					   strcmp(argv[i], "--output") != 0 &&
-					   strcmp(argv[i], "--set") != 0))
+			continue;
+		}
+		if (*value == '\0')
 			return wrong_use(argv[i], err);
-		else if (strcmp(argv[i++], "--output") == 0)
-			a->output = argv[i];
-	}
-	return 0;
-}
-
-static int
-parse_values(struct init *init, int argc, char **argv, struct error *err)
-{
-	const struct flag *flag;
-
-	for (int i = 1; i < argc; i++) {
-		if ((flag = find_flag(argv[i])) != NULL)
-			init_set(init, flag->main, flag->key, argv[++i]);
-		else if (strcmp(argv[i], "--set") == 0) {
-			if (set_other(init, argv[++i], err) == -1)
-				return -1;
-		} else if (strcmp(argv[i], "--output") == 0)
-			i++;
+		if (flag != NULL)
+			init_set(init, flag->main, flag->key, value);
+		else if (strcmp(argv[i], "--output") == 0)
+			a->output = value;
+		else if (strcmp(argv[i], "--set") != 0)
+			return wrong_use(argv[i], err);
+		else if (set_other(init, value, err) == -1)
+			return -1;
+		i++;
 	}
 	return 0;
 }
@@ -267,7 +265,7 @@ take_secret(struct init *init, struct error *err)
 	if (!init->outpost->system &&
 	    file_read_secret(file, false, secret, NULL) == 0) {
 		buf_clear(secret);
-		init_set(init, false, "client_secret_file", file);
+		init_default(init, false, "client_secret_file", file);
 		return 0;
 	}
 	buf_clear(secret);
@@ -282,15 +280,16 @@ is_set(const char *variable)
 	return value != NULL && *value != '\0';
 }
 
+/* What no flag says. */
 static int
 read_environment(struct init *init, struct error *err)
 {
 	for (size_t i = 0; i < FLAGS; i++)
 		if (flags[i].variable != NULL)
-			init_set(init, flags[i].main, flags[i].key,
+			init_default(init, flags[i].main, flags[i].key,
 			    getenv(flags[i].variable));
 	/* There is no syslog in a container. */
-	init_set(init, true, "log", "stderr");
+	init_default(init, true, "log", "stderr");
 	return take_secret(init, err);
 }
 
@@ -323,85 +322,15 @@ infer_auth(struct init *init, bool from_env)
 	else if (auth == NULL && from_env &&
 		 (is_set("IDENTITY_ENDPOINT") || is_set("MSI_ENDPOINT")))
 		auth = "managed-identity";
-	if (auth != NULL && init_get(init, "auth") == NULL)
-		init_set(init, false, "auth", auth);
-	if (from_env && auth != NULL &&
-	    strcmp(auth, "workload-identity") == 0 &&
-	    init_get(init, "federated_token_file") == NULL)
-		init_set(init, false, "federated_token_file",
+	init_default(init, false, "auth", auth);
+	if (from_env && auth != NULL && strcmp(auth, "workload-identity") == 0)
+		init_default(init, false, "federated_token_file",
 		    getenv("AZURE_FEDERATED_TOKEN_FILE"));
 }
 
-/* A line from the terminal, without blanks around it; NULL at its end. */
-static char *
-ask(const char *question, const char *standard)
-{
-	char *line = NULL, *start;
-	size_t size = 0, len;
-
-	if (standard != NULL)
-		printf("%s [%s]: ", question, standard);
-	else
-		printf("%s: ", question);
-	(void)fflush(stdout);
-	if (getline(&line, &size, stdin) == -1) {
-		free(line);
-		return NULL;
-	}
-	start = line + strspn(line, " \t");
-	len = strcspn(start, "\r\n");
-	while (len > 0 && isspace((unsigned char)start[len - 1]))
-		len--;
-	if (len == 0 && standard != NULL)
-		start = xstrdup(standard);
-	else
-		start = xstrndup(start, len);
-	free(line);
-	return start;
-}
-
-static int
-ask_for(struct init *init, const char *key, bool main, const char *question,
-    const char *standard, struct error *err)
-{
-	char *answer;
-
-	if (init_get(init, key) != NULL)
-		return 0;
-	if ((answer = ask(question, standard)) == NULL)
-		return error_set(
-		    err, EX_USAGE, "5.3.0", "no answer: nothing is written");
-	init_set(init, main, key, answer);
-	free(answer);
-	return 0;
-}
-
-static bool
-is_mailbox(const char *text)
-{
-	return address_smtp_safe(text, NULL, NULL) == 0;
-}
-
-static int
-ask_mailbox(struct init *init, struct error *err)
-{
-	while (init->mailbox == NULL || !is_mailbox(init->mailbox)) {
-		char *answer = ask("The mailbox that sends, as in "
-				   "alerts@contoso.com",
-		    NULL);
-
-		if (answer == NULL)
-			return error_set(err, EX_USAGE, "5.3.0",
-			    "no answer: nothing is written");
-		init_set(init, false, "mailbox", answer);
-		free(answer);
-	}
-	return 0;
-}
-
 /* Where secrets would be kept by a configuration at that place. */
-static char *
-secrets_folder(const struct init *init)
+char *
+init_secrets_folder(const struct init *init)
 {
 	static const char text[] = "[a@b.c]\nclient_id = x\ntenant = x\n";
 	const char *named = init_get(init, "state_dir");
@@ -416,52 +345,6 @@ secrets_folder(const struct init *init)
 		folder = xasprintf("%s/secrets", config.state_dir);
 	config_release(&config);
 	return folder;
-}
-
-static int
-ask_credential(struct init *init, struct error *err)
-{
-	const char *auth = init_get(init, "auth");
-	char *folder = secrets_folder(init), *standard = NULL;
-	int result = 0;
-
-	if (auth != NULL && strcmp(auth, "secret") == 0) {
-		standard = xasprintf("%s/app-secret", folder);
-		result = ask_for(init, "client_secret_file", false,
-		    "The file that holds the client secret", standard, err);
-	} else if (auth != NULL && strcmp(auth, "certificate") == 0) {
-		standard = xasprintf("%s/app.pem", folder);
-		result = ask_for(init, "certificate", false,
-		    "The file with certificate and key, in PEM", standard, err);
-	} else if (auth != NULL && strcmp(auth, "workload-identity") == 0)
-		result = ask_for(init, "federated_token_file", false,
-		    "The file where the platform keeps the token",
-		    WORKLOAD_TOKEN, err);
-	free(standard);
-	free(folder);
-	return result;
-}
-
-static int
-ask_all(struct init *init, struct error *err)
-{
-	if (ask_mailbox(init, err) == -1 ||
-	    ask_for(init, "auth", false,
-		"How it gets its tokens: login, secret, certificate, "
-		"managed-identity or workload-identity",
-		"login", err) == -1 ||
-	    ask_for(init, "tenant", false,
-		"Tenant, its id or domain (nothing for outlook.com and "
-		"managed-identity)",
-		NULL, err) == -1 ||
-	    ask_for(init, "client_id", false, "Client id of the application",
-		NULL, err) == -1 ||
-	    ask_credential(init, err) == -1)
-		return -1;
-	return ask_for(init, "admin", true,
-	    "Who gets mail for root and other local users (nothing: the "
-	    "mailbox)",
-	    NULL, err);
 }
 
 static int
@@ -496,7 +379,7 @@ check_mailbox(const struct init *init, struct error *err)
 		return error_hint(
 		    err, "give --mailbox, or OUTPOST_MAILBOX with --from-env");
 	}
-	if (is_mailbox(init->mailbox))
+	if (address_smtp_safe(init->mailbox, NULL, NULL) == 0)
 		return 0;
 	return error_set(err, EX_USAGE, "5.1.3", "'%s' is not a mail address",
 	    init->mailbox);
@@ -525,19 +408,18 @@ gather(struct init *init, int argc, char **argv, struct error *err)
 	struct arguments a = { .from_env = false };
 	char *folder, *file;
 
-	if (parse_switches(init, &a, argc, argv, err) == -1 ||
+	if (parse_arguments(init, &a, argc, argv, err) == -1 ||
 	    find_place(init, a.output, err) == -1 ||
-	    (a.from_env && read_environment(init, err) == -1) ||
-	    parse_values(init, argc, argv, err) == -1)
+	    (a.from_env && read_environment(init, err) == -1))
 		return -1;
 	infer_auth(init, a.from_env);
 	if (!a.from_env && lacks_something(init) && is_terminal() &&
-	    ask_all(init, err) == -1)
+	    init_ask(init, err) == -1)
 		return -1;
 	if (check_mailbox(init, err) == -1 || make_absolute(init, err) == -1)
 		return -1;
 	if (init->secret.len > 0) {
-		folder = secrets_folder(init);
+		folder = init_secrets_folder(init);
 		file = xasprintf("%s/client-secret", folder);
 		init_set(init, false, "client_secret_file", file);
 		free(file);
