@@ -215,8 +215,13 @@ hold_claim_probe(
 bool
 hold_lift(const struct config *config, const struct account *account)
 {
-	bool lifted = remove_file(config, account, HOLD_FILE);
+	bool lifted;
+	int fd = lock(config, account);
 
+	if (fd == -1)
+		return false;
+	lifted = remove_file(config, account, HOLD_FILE);
+	close(fd);
 	if (lifted)
 		log_line(LOG_NOTICE, "account=<%s>: no longer on hold",
 		    account->mailbox);

@@ -56,7 +56,8 @@ void	hold_place(const struct config *, const struct account *,
  * which doubles; among any number of processes one is told so. */
 bool	hold_claim_probe(const struct config *, const struct account *,
 	    time_t now);
-/* True where there was one. */
+/* True where there was one. As with the others, one that cannot be locked is
+ * left as it is. */
 bool	hold_lift(const struct config *, const struct account *);
 
 /* The server could not be reached just now. */

@@ -9,36 +9,11 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "account/config.h"
 #include "base/error.h"
 #include "queue/hold.h"
+#include "tests/unit/state_folder.h"
 
 #define NOW ((time_t)1800000000)
-
-static char folder[64];
-static struct config config;
-static struct account account;
-
-static int
-make_folder(void **state)
-{
-	(void)state;
-	strlcpy(folder, "/tmp/outpost-hold-XXXXXX", sizeof(folder));
-	config.state_dir = mkdtemp(folder);
-	account.mailbox = strdup("alerts@contoso.com");
-	return config.state_dir == NULL ? -1 : 0;
-}
-
-static int
-remove_folder(void **state)
-{
-	char command[128];
-
-	(void)state;
-	free(account.mailbox);
-	snprintf(command, sizeof(command), "rm -rf %s", folder);
-	return system(command);
-}
 
 static struct error
 reason(unsigned retry_after, unsigned retry_cap)
@@ -163,18 +138,37 @@ static void
 a_damaged_file_is_no_hold(void **state)
 {
 	struct hold hold;
-	char path[256];
 	FILE *file;
 
 	(void)state;
 	place(900, 3600, NOW);
-	snprintf(
-	    path, sizeof(path), "%s/state/alerts@contoso.com=hold", folder);
-	file = fopen(path, "w");
+	file = fopen(state_file("hold"), "w");
 	assert_non_null(file);
 	fputs("outpost-hold 1\nsource: nonsense\n", file);
 	fclose(file);
 	assert_false(held(&hold, NOW));
+}
+
+static void
+what_another_process_works_on_is_left_as_it_is(void **state)
+{
+	struct error why = reason(900, 3600);
+	struct hold hold;
+
+	(void)state;
+	place(900, 3600, NOW);
+	/* Nobody gets a lock on that. */
+	assert_int_equal(unlink(state_file("hold-lock")), 0);
+	assert_int_equal(mkdir(state_file("hold-lock"), 0700), 0);
+	assert_false(hold_lift(&config, &account));
+	assert_false(hold_claim_probe(&config, &account, NOW + 900));
+	hold_place(&config, &account, HOLD_FROM_LOGIN, NULL, &why, NOW + 900);
+	assert_true(held(&hold, NOW + 900));
+	assert_int_equal(hold.refused, NOW);
+	assert_int_equal(hold.source, HOLD_FROM_MESSAGE);
+	assert_int_equal(rmdir(state_file("hold-lock")), 0);
+	assert_true(hold_lift(&config, &account));
+	assert_false(held(&hold, NOW + 900));
 }
 
 static void
@@ -196,7 +190,7 @@ a_pause_ends_by_itself(void **state)
 }
 
 #define TEST(name)                                                             \
-	cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
+	cmocka_unit_test_setup_teardown(name, make_state, remove_state)
 
 int
 main(void)
@@ -210,6 +204,7 @@ main(void)
 		TEST(without_a_hold_there_is_nothing_to_probe),
 		TEST(a_clock_set_back_does_not_keep_it_from_probing),
 		TEST(a_damaged_file_is_no_hold),
+		TEST(what_another_process_works_on_is_left_as_it_is),
 		TEST(a_pause_ends_by_itself),
 	};
 

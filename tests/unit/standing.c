@@ -7,39 +7,23 @@
 #include <sys/stat.h>
 #include <sysexits.h>
 
-#include "account/config.h"
 #include "base/error.h"
 #include "mail/envelope.h"
 #include "submit/standing.h"
 #include "submit/submit.h"
+#include "tests/unit/state_folder.h"
 
-static char folder[64];
-static struct config config;
-static struct account account;
 static struct submission about;
 static struct standing standing;
 static struct error err;
 
 static int
-make_folder(void **state)
+make_submission(void **state)
 {
-	(void)state;
-	strlcpy(folder, "/tmp/outpost-standing-XXXXXX", sizeof(folder));
-	config.state_dir = mkdtemp(folder);
-	account.mailbox = strdup("alerts@contoso.com");
+	int result = make_state(state);
+
 	about = (struct submission){ .config = &config, .account = &account };
-	return config.state_dir == NULL ? -1 : 0;
-}
-
-static int
-remove_folder(void **state)
-{
-	char command[128];
-
-	(void)state;
-	free(account.mailbox);
-	snprintf(command, sizeof(command), "rm -rf %s", folder);
-	return system(command);
+	return result;
 }
 
 static struct error failure(enum error_class class)
@@ -187,7 +171,7 @@ a_message_that_draws_it_twice_while_others_pass_is_refused(void **state)
 }
 
 #define TEST(name)                                                             \
-	cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
+	cmocka_unit_test_setup_teardown(name, make_submission, remove_state)
 
 int
 main(void)

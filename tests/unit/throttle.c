@@ -10,44 +10,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "account/config.h"
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "queue/rate.h"
 #include "queue/throttle.h"
+#include "tests/unit/state_folder.h"
 
-static char folder[64];
-static struct config config;
-static struct account account;
 static struct error err;
-
-static int
-make_folder(void **state)
-{
-	(void)state;
-	strlcpy(folder, "/tmp/outpost-throttle-XXXXXX", sizeof(folder));
-	config.state_dir = mkdtemp(folder);
-	account = (struct account){
-		.connections = 3,
-		.rate_count = 30,
-		.rate_seconds = 60,
-		.daily = 10000,
-	};
-	account.mailbox = strdup("alerts@contoso.com");
-	return config.state_dir == NULL ? -1 : 0;
-}
-
-static int
-remove_folder(void **state)
-{
-	char command[128];
-
-	(void)state;
-	free(account.mailbox);
-	snprintf(command, sizeof(command), "rm -rf %s", folder);
-	return system(command);
-}
 
 static struct throttle
 fresh(enum throttle_kind kind)
@@ -91,16 +61,6 @@ usage(void)
 	if (throttle_usage(&config, &account, &u, &err) == -1)
 		fail_msg("%s", err.text);
 	return u;
-}
-
-static char *
-path_of(const char *kind)
-{
-	static char path[256];
-
-	snprintf(
-	    path, sizeof(path), "%s/state/alerts@contoso.com=%s", folder, kind);
-	return path;
 }
 
 static void
@@ -189,7 +149,7 @@ a_slot_that_is_never_given_back_is_taken_over(void **state)
 	assert_int_equal(enter(&waits, 0), -1);
 	times[0].tv_sec = times[1].tv_sec =
 	    time(NULL) - THROTTLE_SLOT_SECONDS - 1;
-	assert_int_equal(utimensat(AT_FDCWD, path_of("slot0"), times, 0), 0);
+	assert_int_equal(utimensat(AT_FDCWD, state_file("slot0"), times, 0), 0);
 	assert_int_equal(enter(&waits, 1), 0);
 	assert_int_equal(enter(&late, 0), -1);
 	/* The late end of the first does not free what is the second's. */
@@ -271,7 +231,7 @@ a_damaged_ledger_counts_as_full(void **state)
 
 	(void)state;
 	assert_int_equal(send_one(THROTTLE_DIRECT), 0);
-	file = fopen(path_of("ledger"), "w");
+	file = fopen(state_file("ledger"), "w");
 	assert_non_null(file);
 	fputs("outpost-ledger 1\nrubbish", file);
 	fclose(file);
@@ -290,7 +250,7 @@ check_full_for_one_window(const char *ledger)
 	account.rate_count = 2;
 	account.rate_seconds = 1;
 	assert_int_equal(send_one(THROTTLE_DIRECT), 0);
-	file = fopen(path_of("ledger"), "w");
+	file = fopen(state_file("ledger"), "w");
 	assert_non_null(file);
 	fputs(ledger, file);
 	fclose(file);
@@ -329,7 +289,7 @@ without_a_usable_folder_mail_still_goes(void **state)
 	char path[128];
 
 	(void)state;
-	snprintf(path, sizeof(path), "%s/state", folder);
+	snprintf(path, sizeof(path), "%s/state", config.state_dir);
 	file = fopen(path, "w");
 	assert_non_null(file);
 	fclose(file);
@@ -418,7 +378,7 @@ many_processes_stay_within_the_limits_and_all_send(void **state)
 }
 
 #define TEST(name)                                                             \
-	cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
+	cmocka_unit_test_setup_teardown(name, make_state, remove_state)
 
 int
 main(void)
