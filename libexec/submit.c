@@ -235,16 +235,16 @@ answer_token(const struct token *token, const struct error *result)
 	buf_release(&answer);
 }
 
-/* Did the server lately refuse mail from that address? What Exchange refuses
- * it must not be asked again, or it blocks the mailbox. */
+/* Did the server lately refuse the caller's mail from that address? What
+ * Exchange refuses it must not be asked again, or it blocks the mailbox. */
 static bool
 is_denied(void *arg, const char *address)
 {
 	const struct job *job = arg;
 
 	if (address_same_mailbox(address, job->account->mailbox) ||
-	    !learned_knows(&job->config, job->account, LEARNED_DENIED, address,
-		time(NULL)))
+	    !learned_is_denied(&job->config, job->account, job->who.caller,
+		address, time(NULL)))
 		return false;
 	log_line(LOG_NOTICE,
 	    "from=<%s>: goes out as <%s>, since the server refused it within "

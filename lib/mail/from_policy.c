@@ -332,3 +332,27 @@ from_policy_apply(const struct from_policy *p, struct header *h,
 		*rewritten = done;
 	return 0;
 }
+
+char *
+from_policy_address(const char *header, size_t len)
+{
+	struct mailbox_list list;
+	struct header h;
+	char *address = NULL;
+	const char *value;
+	size_t value_len;
+
+	header_init(&h);
+	mailbox_list_init(&list);
+	if (header_parse(&h, header, len, NULL, NULL) == 0 &&
+	    header_count(&h, "From") == 1) {
+		value = header_raw_value(
+		    &h, header_find(&h, "From", 0), &value_len);
+		if (address_parse_list(&list, value, value_len, NULL) == 0 &&
+		    list.count == 1 && list.items[0].domain != NULL)
+			address = mailbox_address(&list.items[0]);
+	}
+	mailbox_list_release(&list);
+	header_release(&h);
+	return address;
+}

@@ -43,4 +43,9 @@ bool	from_policy_allows(const struct from_policy *, const char *address);
 int	from_policy_apply(const struct from_policy *, struct header *,
 	    bool *rewritten, struct error *);
 
+/* Whom a header that went out is from: the address of its one From; to be
+ * freed. NULL where it has another number of mailboxes, or none that can be
+ * read. */
+char	*from_policy_address(const char *header, size_t len);
+
 #endif

@@ -13,7 +13,8 @@
 #define DAY 86400
 
 /* A field is "two-step: 1764000000 smtp.office365.com:587": the lesson, until
- * when it holds, what it is about. */
+ * when it holds, what it is about. That is a uid and an address in
+ * "denied: 1764000000 33 boss@contoso.com". */
 static const struct {
 	const char *key;
 	time_t seconds; /* it is good for so long */
@@ -86,22 +87,43 @@ learned_knows(const struct config *config, const struct account *account,
 	return known;
 }
 
-/* The lessons that still hold, but for the one that is noted anew. */
+/* Are both denied addresses of one user? */
+static bool
+is_same_user(
+    const char *text, enum lesson its, enum lesson lesson, const char *about)
+{
+	return its == LEARNED_DENIED && lesson == LEARNED_DENIED &&
+	       strncmp(text, about, strcspn(about, " ") + 1) == 0;
+}
+
+/* The lessons that still hold, but for the one that is noted anew, and for
+ * the oldest where there are too many. */
 static void
-put_others(struct buf *out, const struct record *record, enum lesson lesson,
+put_others(struct buf *out, struct record *record, enum lesson lesson,
     const char *about, time_t now)
 {
-	enum lesson ignored;
-	size_t i =
-	    record->count < LEARNED_MAX ? 0 : record->count - LEARNED_MAX + 1;
+	size_t kept = 1, of_user = 1;
 
-	for (; i < record->count; i++) {
-		const struct record_field *field = &record->fields[i];
+	for (size_t i = record->count; i-- > 0;) {
+		struct record_field *field = &record->fields[i];
+		enum lesson its;
+		const char *text = read_field(field, now, &its);
+		bool same =
+		    text != NULL && is_same_user(text, its, lesson, about);
 
-		if (read_field(field, now, &ignored) != NULL &&
-		    !is_about(field, lesson, about, now))
-			record_put(out, field->key, field->value);
+		if (text == NULL || kept == LEARNED_MAX ||
+		    (same && of_user == LEARNED_USER_MAX) ||
+		    is_about(field, lesson, about, now)) {
+			field->key = NULL;
+			continue;
+		}
+		kept++;
+		of_user += same;
 	}
+	for (size_t i = 0; i < record->count; i++)
+		if (record->fields[i].key != NULL)
+			record_put(out, record->fields[i].key,
+			    record->fields[i].value);
 }
 
 int
@@ -128,5 +150,34 @@ learned_note(const struct config *config, const struct account *account,
 	buf_release(&text);
 	free(value);
 	free(path);
+	return result;
+}
+
+static char *
+denied(uid_t uid, const char *from)
+{
+	return xasprintf("%u %s", (unsigned)uid, from);
+}
+
+bool
+learned_is_denied(const struct config *config, const struct account *account,
+    uid_t uid, const char *from, time_t now)
+{
+	char *about = denied(uid, from);
+	bool known = learned_knows(config, account, LEARNED_DENIED, about, now);
+
+	free(about);
+	return known;
+}
+
+int
+learned_note_denied(const struct config *config, const struct account *account,
+    uid_t uid, const char *from, time_t now, struct error *err)
+{
+	char *about = denied(uid, from);
+	int result =
+	    learned_note(config, account, LEARNED_DENIED, about, now, err);
+
+	free(about);
 	return result;
 }

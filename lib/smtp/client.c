@@ -418,6 +418,12 @@ smtp_client_denied_sender(const struct smtp_client *c)
 	return session_denied_sender(c->session);
 }
 
+bool
+smtp_client_denies_from(const struct smtp_client *c)
+{
+	return session_denies_from(c->session);
+}
+
 const char *
 smtp_client_server(const struct smtp_client *c)
 {

@@ -105,8 +105,9 @@ bool	smtp_client_more(const struct smtp_client *);
 bool	smtp_client_in_doubt(const struct smtp_client *);
 /* The server's receipt of the last message it took. */
 const struct smtp_receipt *smtp_client_receipt(const struct smtp_client *);
-/* See session_denied_sender(). */
+/* See session_denied_sender() and session_denies_from(). */
 const char *smtp_client_denied_sender(const struct smtp_client *);
+bool	smtp_client_denies_from(const struct smtp_client *);
 
 /* The connection can take another login or message. */
 bool	smtp_client_usable(const struct smtp_client *);

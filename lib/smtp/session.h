@@ -132,8 +132,11 @@ void	session_send(struct smtp_session *, struct envelope *,
 bool	session_more(const struct smtp_session *);
 const struct smtp_receipt *session_receipt(const struct smtp_session *);
 /* The address that the mailbox may not send as, when the last message was
- * refused for that; else "". */
+ * refused for that; else "". Where the reply names none it is the
+ * envelope's … */
 const char *session_denied_sender(const struct smtp_session *);
+/* … and, when the content had been sent, the header's From may be meant. */
+bool	session_denies_from(const struct smtp_session *);
 
 /* Would the server take this sender? MAIL, then RSET: nothing is sent. The
  * result is its answer to MAIL. */

@@ -113,7 +113,8 @@ struct smtp_session {
 	bool needs_rset;	/* a transaction is open that is not wanted */
 	struct error first;	/* verdict of the first refused recipient */
 	struct smtp_receipt receipt;
-	char denied[ADDRESS_MAX + 1];	/* as session_denied_sender() says */
+	char denied[ADDRESS_MAX + 1];	/* as session_denied_sender() says … */
+	bool denies_from;		/* … and session_denies_from() */
 };
 
 /* Begin a piece of work. False when the session cannot take one. */

@@ -170,6 +170,7 @@ session_send(
 		return;
 	s->receipt = (struct smtp_receipt){ .reply = "" };
 	s->denied[0] = '\0';
+	s->denies_from = false;
 	s->asked = s->accepted = s->sent = s->cursor = 0;
 	s->mail_ok = s->ending = false;
 	error_clear(&s->first);
@@ -320,8 +321,10 @@ judge(struct smtp_session *s, enum smtp_stage stage, struct error *verdict)
 	if (!verdict_denies_sender(row))
 		return;
 	verdict_denied_sender(s->reply.text.data, s->denied, sizeof(s->denied));
-	if (s->denied[0] == '\0')
-		strlcpy(s->denied, s->envelope->sender, sizeof(s->denied));
+	if (s->denied[0] != '\0')
+		return;
+	strlcpy(s->denied, s->envelope->sender, sizeof(s->denied));
+	s->denies_from = stage == SMTP_STAGE_FINAL;
 }
 
 enum state
@@ -540,6 +543,12 @@ const char *
 session_denied_sender(const struct smtp_session *s)
 {
 	return s->denied;
+}
+
+bool
+session_denies_from(const struct smtp_session *s)
+{
+	return s->denies_from;
 }
 
 const struct smtp_receipt *

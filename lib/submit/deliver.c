@@ -119,6 +119,7 @@ attempt(struct work *w, struct error *err)
 	const struct delivery *d = w->delivery;
 	const struct submit_message message = {
 		.id = d->entry->id,
+		.uid = d->entry->uid,
 		.arrived = w->arrived,
 		.envelope = &d->entry->envelope,
 		.content = {

@@ -224,6 +224,7 @@ send_entry(struct share *s, struct entry *e)
 	struct saving saving = { s->run, e };
 	const struct submit_message message = {
 		.id = e->id,
+		.uid = e->uid,
 		.arrived = (double)e->arrived,
 		.envelope = &e->envelope,
 		.content = {

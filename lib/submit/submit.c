@@ -12,6 +12,7 @@
 #include "base/xalloc.h"
 #include "mail/address.h"
 #include "mail/envelope.h"
+#include "mail/from_policy.h"
 #include "queue/learned.h"
 #include "smtp/wait.h"
 #include "submit/standing.h"
@@ -82,39 +83,56 @@ server_name(const struct account *a)
 	return xasprintf("%s:%lld", a->host, a->port);
 }
 
-/* Keep what the server taught; a send never fails because of it. */
+/* What the server taught is not kept; a send never fails because of it. */
 static void
-note(const struct submission *about, enum lesson lesson, const char *text)
+complain(const struct account *account, const struct error *why)
 {
-	struct error err;
-
-	if (learned_note(about->config, about->account, lesson, text,
-		time(NULL), &err) == -1)
-		log_line(LOG_NOTICE, "%s: cannot be remembered: %s",
-		    about->account->mailbox, err.text);
+	log_line(LOG_NOTICE, "%s: cannot be remembered: %s", account->mailbox,
+	    why->text);
 }
 
 static void
 note_two_step(const struct submit *s)
 {
+	const struct submission *about = s->submission;
+	struct error err;
 	char *server;
 
 	if (s->two_step || !smtp_client_needs_two_step(s->client))
 		return;
-	server = server_name(s->submission->account);
-	note(s->submission, LEARNED_TWO_STEP, server);
+	server = server_name(about->account);
+	if (learned_note(about->config, about->account, LEARNED_TWO_STEP,
+		server, time(NULL), &err) == -1)
+		complain(about->account, &err);
 	free(server);
+}
+
+static void
+note_denied(const struct submit *s, uid_t uid, const char *sender)
+{
+	const struct submission *about = s->submission;
+	struct error err;
+
+	if (*sender != '\0' &&
+	    !address_same_mailbox(sender, about->account->mailbox) &&
+	    learned_note_denied(about->config, about->account, uid, sender,
+		time(NULL), &err) == -1)
+		complain(about->account, &err);
 }
 
 /* Exchange blocks mailboxes that repeat a From they may not use. */
 static void
-note_denied(const struct submit *s)
+learn_denied(const struct submit *s, const struct submit_message *m)
 {
-	const char *sender = smtp_client_denied_sender(s->client);
+	char *from;
 
-	if (*sender != '\0' &&
-	    !address_same_mailbox(sender, s->submission->account->mailbox))
-		note(s->submission, LEARNED_DENIED, sender);
+	note_denied(s, m->uid, smtp_client_denied_sender(s->client));
+	if (!smtp_client_denies_from(s->client))
+		return;
+	from = from_policy_address(m->content.header, m->content.header_len);
+	if (from != NULL)
+		note_denied(s, m->uid, from);
+	free(from);
 }
 
 static bool
@@ -459,7 +477,7 @@ submit_send(struct submit *s, const struct submit_message *m, struct error *err)
 		standing_sent(&s->standing);
 	else
 		result = standing_message(&s->standing, m, &why);
-	note_denied(s);
+	learn_denied(s, m);
 	for (size_t i = 0; i < e->count; i++)
 		if (tried[i])
 			log_recipient(m, i, &relay, &why);

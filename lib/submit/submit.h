@@ -22,6 +22,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "queue/throttle.h"
 #include "smtp/client.h"
@@ -56,6 +57,7 @@ struct submission {
 
 struct submit_message {
 	const char *id;			/* for the log */
+	uid_t uid;			/* whose it is */
 	double arrived;			/* seconds of CLOCK_REALTIME */
 	struct envelope *envelope;
 	struct smtp_content content;

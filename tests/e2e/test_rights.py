@@ -212,6 +212,10 @@ def test_a_caller_learns_of_a_denied_from_and_cannot_read_the_list(
     assert m.header("From")[0].endswith(f"<{ACCOUNT}>")
     done = system.run(CALLER, f"ls {system.state}/state")
     assert done.returncode != 0
+    office.mailbox(ACCOUNT).send_as.append("boss@contoso.com")
+    assert system.run("root", system.sendmail, message).returncode == OK
+    assert office.messages[-1].header("From") == ["boss@contoso.com"], \
+        "what the caller brought about is not root's"
 
 def test_root_signs_in_and_out_as_the_token_program_does(system):
     """Whosever the folder is: it may have been put there."""

@@ -189,6 +189,20 @@ def test_a_denied_from_is_foreign_for_the_next_messages(outpost, office):
     assert other.header("From") == ["sales@contoso.com"], "others are not concerned"
 
 
+def test_a_denial_that_names_no_address_is_of_the_one_from(outpost, office):
+    outpost.set(send_as="boss@contoso.com")
+    office.mailbox(ACCOUNT).send_as.append("boss@contoso.com")
+    office.fault("at BODY reply 550 5.7.60 SMTP; Client does not have "
+                 "permissions to send as this sender times 2")
+    assert outpost.sendmail("-t", input=SIMPLE).code == NOPERM
+    message = "From: Boss <boss@contoso.com>\n" + SIMPLE
+    result = outpost.sendmail("-t", "-f", ACCOUNT, input=message)
+    assert result.code == NOPERM, result
+    m = outpost.send(message)
+    assert m.mail_from == ACCOUNT
+    assert m.header("From") == [f"Boss <{ACCOUNT}>"]
+
+
 def test_a_denied_from_is_rejected_where_foreign_ones_are(outpost, office):
     outpost.set(send_as="boss@contoso.com", foreign_from="reject")
     message = "From: boss@contoso.com\n" + SIMPLE

@@ -264,6 +264,38 @@ only_addresses_of_send_as_are_asked_for(void **state)
 }
 
 static void
+the_address_of_a_header_that_went_out_is_its_one_from(void **state)
+{
+	static const struct {
+		const char *header;
+		const char *address; /* NULL: not known */
+	} cases[] = {
+		{ "From: Boss <Boss@contoso.com>\r\n\r\n", "Boss@contoso.com" },
+		{ "Subject: s\r\nfrom : (x)\r\n boss@contoso.com\r\n\r\n",
+		    "boss@contoso.com" },
+		{ "Subject: s\r\n\r\n", NULL },
+		{ "From: root\r\n\r\n", NULL },
+		{ "From: a@x, b@x\r\n\r\n", NULL },
+		{ "From: a@x\r\nFrom: a@x\r\n\r\n", NULL },
+		{ "From: <\r\n\r\n", NULL },
+		{ "From: <>\r\n\r\n", NULL },
+		{ "", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char *address = from_policy_address(
+		    cases[i].header, strlen(cases[i].header));
+
+		if (cases[i].address == NULL)
+			assert_null(address);
+		else
+			assert_string_equal(address, cases[i].address);
+		free(address);
+	}
+}
+
+static void
 reject_says_that_the_server_refused_it(void **state)
 {
 	struct from_policy p = usual();
@@ -363,6 +395,8 @@ main(void)
 		cmocka_unit_test(foreign_senders_are_renamed),
 		cmocka_unit_test(resent_fields_stay),
 		cmocka_unit_test(a_denied_address_is_foreign),
+		cmocka_unit_test(
+		    the_address_of_a_header_that_went_out_is_its_one_from),
 		cmocka_unit_test(only_addresses_of_send_as_are_asked_for),
 		cmocka_unit_test(reject_says_that_the_server_refused_it),
 		cmocka_unit_test(reject_refuses_what_is_foreign),

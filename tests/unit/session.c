@@ -243,6 +243,7 @@ the_sender_that_is_denied_is_known_until_the_next_message(void **state)
 	say(s, "550 5.7.60 SMTP; Client does not have permissions to send as "
 	       "this sender\r\n");
 	assert_string_equal(session_denied_sender(s), e.sender);
+	assert_false(session_denies_from(s));
 	say(s, "503 5.5.1 no\r\n503 5.5.1 no\r\n");
 	assert_int_equal(session_want(s), SESSION_IDLE);
 	envelope_release(&e);
@@ -256,6 +257,18 @@ the_sender_that_is_denied_is_known_until_the_next_message(void **state)
 	say(s, "554 5.2.252 SendAsDenied; a@x not allowed to send as b@x; "
 	       "STOREDRV\r\n");
 	assert_string_equal(session_denied_sender(s), "b@x");
+	assert_false(session_denies_from(s));
+	envelope_release(&e);
+	fill(&e, 1);
+	session_send(s, &e, 10);
+	session_written(s);
+	say(s, "250 ok\r\n250 ok\r\n354 go\r\n");
+	session_body_ending(s);
+	session_body_sent(s);
+	say(s, "554 5.7.60 SMTP; Client does not have permissions to send as "
+	       "this sender\r\n");
+	assert_string_equal(session_denied_sender(s), e.sender);
+	assert_true(session_denies_from(s));
 	envelope_release(&e);
 	session_free(s);
 }
