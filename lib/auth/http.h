@@ -42,7 +42,7 @@ struct error;
 #define HTTP_REQUEST_SECONDS	30		/* a request at the most */
 #define HTTP_CONNECT_SECONDS	10
 #define HTTP_LOCAL_CONNECT_SECONDS 1
-#define HTTP_RETRY_AFTER_MAX	86400u		/* seconds; more is cut */
+#define HTTP_RETRY_AFTER_MAX	3600u		/* seconds; more is cut */
 
 struct http_options {
 	const char *ca_dir;	/* hashed folder, or NULL */

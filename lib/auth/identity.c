@@ -1,18 +1,16 @@
 #include "auth/identity.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
-#include <sys/stat.h>
 #include <sysexits.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "account/config.h"
+#include "auth/arc.h"
 #include "auth/http.h"
+#include "auth/identity_error.h"
 #include "auth/oauth.h"
-#include "auth/oauth_error.h"
 #include "auth/store.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -56,54 +54,6 @@ static const struct surroundings {
 	{ IDENTITY_APP_SERVICE, "IDENTITY_ENDPOINT", "IDENTITY_HEADER", true },
 	{ IDENTITY_MSI, "MSI_ENDPOINT", "MSI_SECRET", true },
 	{ IDENTITY_ARC, "IDENTITY_ENDPOINT", "IMDS_ENDPOINT", false },
-};
-
-#define HOLD ERROR_HOLD, EX_CONFIG, "4.3.5"
-#define RETRY ERROR_RETRY, EX_TEMPFAIL, "4.4.0"
-#define PORTAL "in the Azure portal, open this machine or app, Identity: "
-
-/* status, fragment, class, exit code, code, sentence, hint. */
-static const struct identity_row rows[] = {
-	{ 0, "Identity not found", HOLD,
-	  "this machine has no such managed identity for '%s'",
-	  PORTAL "switch 'System assigned' on, or add one under 'User assigned' and write its "
-	  "client id as client_id of '%s'" },
-	{ 0, "Managed Identity", HOLD,
-	  "this app has no such managed identity for '%s'",
-	  PORTAL "switch 'System assigned' on, or add one under 'User assigned' and write its "
-	  "client id as client_id of '%s'" },
-	{ 0, "AADSTS500011", HOLD,
-	  "Exchange Online is not known in the tenant of the managed identity of '%s'",
-	  "check cloud and scope of '%s'; the tenant needs an Exchange Online licence" },
-	{ 0, "invalid_resource", HOLD,
-	  "the managed identity's endpoint does not know what '%s' asks for",
-	  "remove scope of '%s' from outpost.conf: cloud and auth choose the right one" },
-	{ 0, "metadata header", HOLD,
-	  "something between Outpost and the managed identity's endpoint changes requests for '%s'",
-	  "check identity_endpoint of '%s': no proxy may stand before it" },
-	{ 401, NULL, HOLD,
-	  "the managed identity's endpoint refuses requests for '%s'",
-	  "check identity, identity_endpoint and identity_header_file of '%s'" },
-	{ 403, NULL, HOLD,
-	  "the managed identity's endpoint refuses requests for '%s'",
-	  "check identity, identity_endpoint and identity_header_file of '%s'" },
-	{ 404, NULL, RETRY,
-	  "the managed identity's endpoint is not ready for '%s'",
-	  "it is asked again later; if this lasts, check whether this is an Azure machine, and "
-	  "identity and identity_endpoint of '%s'" },
-	{ 410, NULL, RETRY,
-	  "the managed identity's endpoint is being updated",
-	  "nothing needs to be done for '%s': it is asked again later" },
-	{ 429, NULL, RETRY,
-	  "the managed identity's endpoint has too many requests at the moment",
-	  "nothing needs to be done for '%s': it is asked again later" },
-	{ 500, NULL, RETRY,
-	  "the managed identity's endpoint has a passing fault",
-	  "it is asked again later; if this lasts, check scope of '%s': App Service answers so "
-	  "where it does not know what is asked for" },
-	{ 0, NULL, HOLD,
-	  "the managed identity's endpoint does not accept the request for '%s'",
-	  "check identity, identity_endpoint, identity_header_file and client_id of '%s'" },
 };
 /* clang-format on */
 
@@ -236,34 +186,6 @@ identity_find(
 	return kind->secret ? find_secret(identity, account, err) : 0;
 }
 
-const struct identity_row *
-identity_error_row(size_t i)
-{
-	return i < COUNT(rows) ? &rows[i] : NULL;
-}
-
-static bool
-row_fits(const struct identity_row *row, const struct oauth_failure *failure,
-    long status)
-{
-	if (row->status == 500 ? status < 500
-			       : row->status != 0 && row->status != status)
-		return false;
-	return row->fragment == NULL ||
-	       strcasestr(failure->error, row->fragment) != NULL ||
-	       strcasestr(failure->description, row->fragment) != NULL;
-}
-
-const struct identity_row *
-identity_error_find(const struct oauth_failure *failure, long status)
-{
-	size_t i = 0;
-
-	while (!row_fits(&rows[i], failure, status))
-		i++;
-	return &rows[i];
-}
-
 double
 identity_pause(int next, const struct error *err, double left)
 {
@@ -280,116 +202,6 @@ identity_pause(int next, const struct error *err, double left)
 	else
 		return -1;
 	return pause + OAUTH_TRY_SECONDS <= left ? pause : -1;
-}
-
-static int
-not_arc(struct error *err)
-{
-	error_set(err, EX_NOPERM, "4.7.0",
-	    "Azure Arc's endpoint names a file that cannot be its key");
-	error_hint(err, "see who listens there: 'ss -ltnp'; it may not be "
-			"Azure Arc's agent");
-	return error_class_set(err, ERROR_HOLD, 0);
-}
-
-/* A name that stays in its folder whatever it is put behind. */
-static bool
-is_key_name(const char *name, size_t len)
-{
-	static const char end[] = ".key";
-	size_t end_len = sizeof(end) - 1;
-
-	for (size_t i = 0; i < len; i++)
-		if (!((name[i] >= 'a' && name[i] <= 'z') ||
-			(name[i] >= 'A' && name[i] <= 'Z') ||
-			(name[i] >= '0' && name[i] <= '9') || name[i] == '-' ||
-			(name[i] == '.' && i > 0)))
-			return false;
-	return len > end_len && len < IDENTITY_KEY_NAME_SIZE &&
-	       memcmp(name + len - end_len, end, end_len) == 0;
-}
-
-int
-identity_challenge(
-    char name[IDENTITY_KEY_NAME_SIZE], const char *header, struct error *err)
-{
-	static const char start[] = "Basic realm=";
-	static const char folder[] = IDENTITY_ARC_FOLDER "/";
-	size_t len;
-
-	if (strncasecmp(header, start, sizeof(start) - 1) != 0)
-		return not_arc(err);
-	header += sizeof(start) - 1;
-	len = strlen(header);
-	if (len >= 2 && *header == '"' && header[len - 1] == '"') {
-		header++;
-		len -= 2;
-	}
-	if (len < sizeof(folder) ||
-	    strncmp(header, folder, sizeof(folder) - 1) != 0)
-		return not_arc(err);
-	header += sizeof(folder) - 1;
-	len -= sizeof(folder) - 1;
-	if (!is_key_name(header, len))
-		return not_arc(err);
-	memcpy(name, header, len);
-	name[len] = '\0';
-	return 0;
-}
-
-static int
-bad_key(
-    const char *folder, const char *name, const char *why, struct error *err)
-{
-	error_set(err, EX_NOPERM, "4.7.0",
-	    "cannot read Azure Arc's key '%s/%s': %s", folder, name, why);
-	error_hint(err, "the user that runs the token program must be able to "
-			"read Azure Arc's keys: see README, By a managed "
-			"identity");
-	return error_class_set(err, ERROR_HOLD, 0);
-}
-
-int
-identity_read_key(
-    struct buf *out, const char *folder, const char *name, struct error *err)
-{
-	int dir = open(folder, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	int fd = -1, result = -1;
-	char key[IDENTITY_KEY_MAX + 1];
-	struct stat status;
-	ssize_t len;
-
-	if (dir != -1)
-		fd = openat(dir, name,
-		    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (fd == -1 || fstat(fd, &status) == -1) {
-		(void)bad_key(folder, name, strerror(errno), err);
-		goto out;
-	}
-	if (!S_ISREG(status.st_mode)) {
-		(void)bad_key(folder, name, "it is not a regular file", err);
-		goto out;
-	}
-	if ((len = file_read_some(fd, key, sizeof(key))) == -1) {
-		(void)bad_key(folder, name, strerror(errno), err);
-		goto out;
-	}
-	if (len > 0 && (size_t)len <= IDENTITY_KEY_MAX && key[len - 1] == '\n')
-		len--;
-	if (len == 0 || (size_t)len > IDENTITY_KEY_MAX ||
-	    memchr(key, '\0', (size_t)len) != NULL) {
-		(void)bad_key(
-		    folder, name, "it is empty, binary or too long", err);
-		goto out;
-	}
-	result = buf_add(out, key, (size_t)len);
-out:
-	explicit_bzero(key, sizeof(key));
-	if (fd != -1)
-		close(fd);
-	if (dir != -1)
-		close(dir);
-	return result;
 }
 
 /* One making of a token. */
@@ -458,14 +270,14 @@ static int
 answer_challenge(
     struct request *q, struct http_response *response, struct error *err)
 {
-	char name[IDENTITY_KEY_NAME_SIZE];
+	char name[ARC_KEY_NAME_SIZE];
 	struct buf value;
 	int result = -1;
 
-	buf_init(&value, IDENTITY_KEY_MAX + sizeof("Basic "));
+	buf_init(&value, ARC_KEY_MAX + sizeof("Basic "));
 	buf_adds(&value, "Basic ");
-	if (identity_challenge(name, response->challenge, err) == 0 &&
-	    identity_read_key(&value, IDENTITY_ARC_FOLDER, name, err) == 0)
+	if (arc_challenge(name, response->challenge, err) == 0 &&
+	    arc_read_key(&value, ARC_KEY_FOLDER, name, err) == 0)
 		result = get(q, value.data, response, err);
 	buf_release(&value);
 	return result;
@@ -475,35 +287,20 @@ static int
 judge(const struct request *q, const struct http_response *response,
     struct error *err)
 {
-	const char *mailbox = q->account->mailbox;
-	char sentence[ERROR_TEXT_SIZE], hint[ERROR_HINT_SIZE];
 	struct oauth_failure failure = { .code_count = 0 };
-	const struct identity_row *row;
-	unsigned wait = response->retry_after;
 	bool foreign =
 	    oauth_response_identity_failure(&failure, response->body.data,
 		response->body.len, q->host, err) == -1;
 
-	row = identity_error_find(&failure, response->status);
 	/* A proxy's page or a portal's redirect says nothing of identities. */
-	if (foreign && row->status == 0)
+	if (foreign &&
+	    identity_error_find(&failure, response->status)->status == 0)
 		return error_prefix(err, "HTTP %ld", response->status);
 	log_line(LOG_NOTICE,
 	    "identity request: account=<%s>, host=%s, http=%ld, error=%s",
-	    mailbox, q->host, response->status, failure.error);
-	oauth_error_text(sentence, sizeof(sentence), row->sentence, mailbox);
-	oauth_error_text(hint, sizeof(hint), row->hint, mailbox);
-	error_set(err, row->exit_code, row->code, "%s (%s: HTTP %ld%s%s)",
-	    sentence, q->host, response->status,
-	    *failure.description != '\0' || *failure.error != '\0' ? ", " : "",
-	    *failure.description != '\0' ? failure.description : failure.error);
-	error_hint(err, "%s", hint);
-	error_class_set(err, row->class, 0);
-	if (wait > OAUTH_RETRY_AFTER_MAX)
-		wait = OAUTH_RETRY_AFTER_MAX;
-	if (wait > 0 && row->class == ERROR_RETRY)
-		error_class_set(err, ERROR_THROTTLED, wait);
-	return -1;
+	    q->account->mailbox, q->host, response->status, failure.error);
+	return identity_error_judge(&failure, response->status,
+	    response->retry_after, q->account->mailbox, q->host, err);
 }
 
 static int

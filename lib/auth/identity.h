@@ -16,11 +16,6 @@
  *	if (identity_find(&identity, account, &err) == -1 ||
  *	    identity_token(&identity, http, account, deadline, &token, &err) …
  *	identity_release(&identity);
- *
- * Azure Arc asks back: who can read a file in IDENTITY_ARC_FOLDER may have the
- * token. Whoever listens at that port might name any file, so that only a
- * regular file of that folder, by a name that ends in .key, of no more than
- * IDENTITY_KEY_MAX bytes, is read.
  */
 #ifndef IDENTITY_H
 #define IDENTITY_H
@@ -28,19 +23,15 @@
 #include <stddef.h>
 
 #include "base/buf.h"
-#include "base/error.h"
 
 struct account;
+struct error;
 struct http;
-struct oauth_failure;
 struct oauth_token;
 
 #define IDENTITY_URL_MAX	2048u
-#define IDENTITY_KEY_MAX	4096u	/* bytes of Arc's key */
-#define IDENTITY_KEY_NAME_SIZE	128u	/* of its file's name, with the NUL */
-#define IDENTITY_ARC_FOLDER	"/var/opt/azcmagent/tokens"
 #define IDENTITY_TRIES		6
-#define IDENTITY_CONNECT_TRIES	2
+#define IDENTITY_CONNECT_TRIES	2	/* where nobody listens */
 
 struct identity {
 	int kind;		/* enum config_identity, but IDENTITY_AUTO */
@@ -61,31 +52,5 @@ int	identity_token(const struct identity *, struct http *,
 
 /* Seconds to wait before try number 'next' (2 …) after this error, or -1. */
 double	identity_pause(int next, const struct error *, double left);
-
-/* What a refusal means; the rows stand in outpost(8). A row fits when its
- * status (0: any; 500: 500 and above) and its fragment (NULL: any), which may
- * stand in the error or in its description, do. "%s" is the mailbox. */
-struct identity_row {
-	long status;
-	const char *fragment;
-	enum error_class class;
-	int exit_code;
-	const char *code;	/* RFC 3463 */
-	const char *sentence;
-	const char *hint;
-};
-/* Row 'i', or NULL after the last. */
-const struct identity_row *identity_error_row(size_t i);
-/* Never NULL. */
-const struct identity_row *identity_error_find(const struct oauth_failure *,
-	    long status);
-
-/* Azure Arc's WWW-Authenticate: the name of a file in IDENTITY_ARC_FOLDER.
- * Pure. EX_NOPERM where it is another. */
-int	identity_challenge(char name[IDENTITY_KEY_NAME_SIZE],
-	    const char *header, struct error *);
-/* Append what that file of the folder holds, without its line end. */
-int	identity_read_key(struct buf *out, const char *folder,
-	    const char *name, struct error *);
 
 #endif

@@ -107,8 +107,6 @@ foreign_answer(const struct exchange *x, const struct http_response *response,
 		error_prefix(err, "HTTP %ld (%s)", response->status, type);
 	if (response->status == 429 && wait == 0)
 		wait = THROTTLED_DEFAULT;
-	if (wait > OAUTH_RETRY_AFTER_MAX)
-		wait = OAUTH_RETRY_AFTER_MAX;
 	if (wait > 0)
 		error_class_set(err, ERROR_THROTTLED, wait);
 	return -1;
@@ -118,8 +116,6 @@ static int
 judge_failure(struct oauth *oauth, struct exchange *x,
     const struct http_response *response, struct error *err)
 {
-	unsigned wait = response->retry_after;
-
 	if (oauth_response_failure(&x->failure, response->body.data,
 		response->body.len, x->sent, x->host, err) == -1)
 		return foreign_answer(x, response, err);
@@ -127,10 +123,8 @@ judge_failure(struct oauth *oauth, struct exchange *x,
 	if (*x->failure.claims != '\0')
 		strlcpy(
 		    oauth->claims, x->failure.claims, sizeof(oauth->claims));
-	if (wait > OAUTH_RETRY_AFTER_MAX)
-		wait = OAUTH_RETRY_AFTER_MAX;
-	return oauth_error_judge(&x->failure, response->status, wait,
-	    oauth->account->mailbox, x->host, err);
+	return oauth_error_judge(&x->failure, response->status,
+	    response->retry_after, oauth->account->mailbox, x->host, err);
 }
 
 /* A random GUID (RFC 4122 section 4.4). */

@@ -27,7 +27,6 @@ struct http;
 #define OAUTH_PAUSE		1.0	/* seconds before the second try */
 #define OAUTH_TRY_SECONDS	1.0	/* with less left it is not tried: that
 					 * would only hide what was said */
-#define OAUTH_RETRY_AFTER_MAX	3600u	/* seconds; more counts as that */
 #define OAUTH_CLOCK_TOLERANCE	300	/* seconds; assertions break beyond */
 #define OAUTH_SLOW_DOWN		5	/* seconds more (RFC 8628 3.5) */
 

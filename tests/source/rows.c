@@ -5,14 +5,14 @@
  */
 #include <stdio.h>
 
-#include "auth/identity.h"
+#include "auth/identity_error.h"
 #include "auth/oauth_error.h"
 #include "smtp/verdict.h"
 
 #define MAILBOX "MAILBOX"
 #define TEXT_SIZE 1024
 
-/* mdoc text: a backslash is its escape, a dot at the start of a line a macro. */
+/* mdoc text: a backslash is its escape, a dot at a line's start a macro. */
 static void
 print_text(const char *text)
 {

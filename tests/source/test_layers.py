@@ -76,6 +76,7 @@ TESTED_BY = {
     "xalloc": "buf", "wait": "stream", "dial": "stream",
     "capabilities": "reply", "header_format": "header", "utf8": "content",
     "xtext": "envelope", "address_parse": "address", "oauth_error": "oauth",
+    "identity_error": "identity",
     "session_login": "session", "session_probe": "session",
     "session_transaction": "session",
     "listener": "e2e/test_login.py",

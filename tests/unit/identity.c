@@ -3,17 +3,16 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "account/config.h"
 #include "auth/identity.h"
+#include "auth/identity_error.h"
 #include "auth/oauth_response.h"
 #include "base/file.h"
 
 #define VM "http://169.254.169.254/metadata/identity/oauth2/token"
-#define FOLDER IDENTITY_ARC_FOLDER
 
 static char folder[] = "/tmp/outpost-identity-XXXXXX";
 static char header_file[64];
@@ -193,111 +192,6 @@ app_service_needs_endpoint_and_header(void **state)
 }
 
 static void
-challenge_of_arc_is_read(void **state)
-{
-	char name[IDENTITY_KEY_NAME_SIZE];
-	struct error err;
-
-	(void)state;
-	assert_int_equal(0, identity_challenge(name,
-				"Basic realm=" FOLDER "/3d2f-a.b.key", &err));
-	assert_string_equal(name, "3d2f-a.b.key");
-	assert_int_equal(0,
-	    identity_challenge(name, "basic REALM=\"" FOLDER "/Q.key\"", &err));
-	assert_string_equal(name, "Q.key");
-}
-
-static void
-challenge_that_leaves_the_folder_is_refused(void **state)
-{
-	static const char *const headers[] = { "", "Basic",
-		"Basic realm=", "Bearer realm=" FOLDER "/a.key",
-		"Basic realm=a.key", "Basic realm=/etc/shadow",
-		"Basic realm=/var/opt/azcmagent/tokenz/a.key",
-		"Basic realm=/etc/ssl/a.key", "Basic realm=" FOLDER,
-		"Basic realm=" FOLDER "/", "Basic realm=" FOLDER "/.key",
-		"Basic realm=" FOLDER "/a.key/", "Basic realm=" FOLDER "/a.pem",
-		"Basic realm=" FOLDER "/a.keyx",
-		"Basic realm=" FOLDER "/../a.key",
-		"Basic realm=" FOLDER "/../../secrets/a.key",
-		"Basic realm=" FOLDER "/b/a.key",
-		"Basic realm=" FOLDER "x/a.key", "Basic realm=" FOLDER "/..key",
-		"Basic realm=" FOLDER "/a\xc3\xa4.key",
-		"Basic realm=" FOLDER "/a.key b",
-		"Basic realm=" FOLDER "/a b.key",
-		"Basic realm=\"" FOLDER "/a.key", "Basic realm=\"",
-		"Basic realm=" FOLDER "/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-		"aaaaaaaaaaaaaaaaaaaaaaa"
-		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-		"a"
-		".key" };
-	char name[IDENTITY_KEY_NAME_SIZE] = "untouched";
-	struct error err;
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
-		if (identity_challenge(name, headers[i], &err) != -1)
-			fail_msg("taken: %s", headers[i]);
-		assert_int_equal(err.exit_code, EX_NOPERM);
-		assert_int_equal(err.class, ERROR_HOLD);
-		assert_int_not_equal(err.hint[0], '\0');
-		assert_string_equal(name, "untouched");
-	}
-}
-
-static int
-read_key(const char *where, const char *name, const char *wanted)
-{
-	struct buf key;
-	struct error err;
-	int result;
-
-	buf_init(&key, 2 * IDENTITY_KEY_MAX);
-	result = identity_read_key(&key, where, name, &err);
-	if (result == 0) {
-		assert_string_equal(key.data, wanted);
-	} else {
-		assert_int_equal(key.len, 0);
-		assert_int_equal(err.class, ERROR_HOLD);
-		assert_non_null(strstr(err.text, name));
-		assert_non_null(strstr(err.hint, "README"));
-	}
-	buf_release(&key);
-	return result;
-}
-
-static void
-key_is_a_small_regular_file_of_the_folder_itself(void **state)
-{
-	char path[128], link[128], big[IDENTITY_KEY_MAX + 2];
-
-	(void)state;
-	memset(big, 'x', sizeof(big));
-	write_file("big.key", big, IDENTITY_KEY_MAX + 1, 0640);
-	big[IDENTITY_KEY_MAX] = '\0';
-	write_file("a.key", "secret\n", 7, 0640);
-	write_file("most.key", big, IDENTITY_KEY_MAX, 0640);
-	write_file("empty.key", "", 0, 0640);
-	write_file("nul.key", "a\0b", 3, 0640);
-	assert_int_equal(0, read_key(folder, "a.key", "secret"));
-	assert_int_equal(0, read_key(folder, "most.key", big));
-	assert_int_equal(-1, read_key(folder, "big.key", ""));
-	assert_int_equal(-1, read_key(folder, "empty.key", ""));
-	assert_int_equal(-1, read_key(folder, "nul.key", ""));
-	assert_int_equal(-1, read_key(folder, "missing.key", ""));
-
-	snprintf(link, sizeof(link), "%s/link.key", folder);
-	assert_int_equal(0, symlink("a.key", link));
-	assert_int_equal(-1, read_key(folder, "link.key", ""));
-	snprintf(link, sizeof(link), "%s/fifo.key", folder);
-	assert_int_equal(0, mkfifo(link, 0600));
-	assert_int_equal(-1, read_key(folder, "fifo.key", ""));
-	snprintf(path, sizeof(path), "%s/there", folder);
-	assert_int_equal(0, symlink(".", path));
-	assert_int_equal(-1, read_key(path, "a.key", ""));
-}
-
-static void
 pauses_are_those_that_microsoft_advises(void **state)
 {
 	static const double pauses[] = { 0, 2, 6, 14, 30 };
@@ -373,10 +267,6 @@ main(void)
 		    kind_without_an_address_of_its_own_has_a_usual_one, clear),
 		cmocka_unit_test_setup(
 		    app_service_needs_endpoint_and_header, clear),
-		cmocka_unit_test(challenge_of_arc_is_read),
-		cmocka_unit_test(challenge_that_leaves_the_folder_is_refused),
-		cmocka_unit_test(
-		    key_is_a_small_regular_file_of_the_folder_itself),
 		cmocka_unit_test(pauses_are_those_that_microsoft_advises),
 		cmocka_unit_test(passing_faults_are_retried_and_others_held),
 		cmocka_unit_test(every_row_says_what_to_do),

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "auth/identity.h"
+#include "auth/arc.h"
 #include "base/error.h"
 #include "base/xalloc.h"
 
@@ -20,15 +20,15 @@ require(int truth)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	char name[IDENTITY_KEY_NAME_SIZE];
+	char name[ARC_KEY_NAME_SIZE];
 	char *header = xstrndup((const char *)data, len);
 	struct error err;
 
-	if (identity_challenge(name, header, &err) == 0) {
+	if (arc_challenge(name, header, &err) == 0) {
 		len = strlen(name);
 		require(len > 4 && strcmp(name + len - 4, ".key") == 0);
 		require(strchr(name, '/') == NULL && *name != '.');
-		require(strstr(header, IDENTITY_ARC_FOLDER) != NULL);
+		require(strstr(header, ARC_KEY_FOLDER) != NULL);
 	} else {
 		require(err.exit_code != 0 && err.class == ERROR_HOLD);
 	}
