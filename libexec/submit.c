@@ -14,8 +14,9 @@
  * is for another user, whose rights it has then and no more: mailq runs set-id
  * too.
  *
- *	submit [-C config] [-v]
- *	submit [-C config] -q [-fv] [-u uid] [-M pattern ...] [id ...]
+ *	submit [-C config] [-L tag] [-v]
+ *	submit [-C config] [-L tag] -q [-fv] [-u uid]
+ *		[-M pattern ...] [id ...]
  *	submit [-C config] -t mailbox
  */
 #include <poll.h>
@@ -60,6 +61,7 @@ struct job {
 	struct startup who;
 	const char *config_option; /* -C */
 	const char *token_of;      /* -t */
+	char tag[LOG_TAG_SIZE];    /* -L, or "" */
 	bool verbose;              /* -v, and somebody reads it */
 	bool queue_run;            /* -q */
 	bool force;                /* -f: also what is not due */
@@ -101,6 +103,9 @@ take_option(struct job *job, int letter, struct error *err)
 		return 0;
 	case 'f':
 		job->force = true;
+		return 0;
+	case 'L':
+		(void)log_tag(job->tag, optarg);
 		return 0;
 	case 'M':
 		if (job->pattern_count == PATTERNS_MAX ||
@@ -150,7 +155,7 @@ parse_arguments(struct job *job, int argc, char **argv, struct error *err)
 	int letter;
 
 	opterr = 0;
-	while ((letter = getopt(argc, argv, "+C:fM:qt:u:v")) != -1)
+	while ((letter = getopt(argc, argv, "+C:fL:M:qt:u:v")) != -1)
 		if (take_option(job, letter, err) == -1)
 			return -1;
 	job->ids = argv + optind;
@@ -183,7 +188,8 @@ load_config(struct job *job, struct error *err)
 	job->config_path = config_find(job->config_option, job->who.service);
 	if (config_load(&job->config, job->config_path, err) == -1)
 		return -1;
-	log_open((enum log_target)job->config.log_target, "outpost/submit",
+	log_open((enum log_target)job->config.log_target,
+	    job->tag[0] != '\0' ? job->tag : "outpost/submit",
 	    job->config.log_file);
 	(void)gethostname(job->host, sizeof(job->host) - 1);
 	if ((caller = getpwuid(job->who.caller)) != NULL)

@@ -70,6 +70,21 @@ on_line(void *arg, char kind, const char *text)
 		say(text);
 }
 
+static void
+open_log(const struct run *r)
+{
+	const struct options *o = &r->options;
+
+	log_open((enum log_target)r->config.log_target,
+	    o->tag[0] != '\0' ? o->tag : "outpost/sendmail",
+	    r->config.log_file);
+	if (o->ignored_file != NULL)
+		log_line(LOG_WARNING,
+		    "uid %ld asked for the file '%s' to be opened, "
+		    "which is never done",
+		    (long)r->who.caller, o->ignored_file);
+}
+
 /* On a system installation submit has a set-id bit and listens to nobody's
  * OUTPOST_CONFIG, so neither do we. */
 static int
@@ -90,20 +105,10 @@ load_config(struct run *r, struct error *err)
 		    err, "this host's configuration is %s", CONFIG_SYSTEM_PATH);
 	}
 	r->config_path = config_find(r->options.config, r->system);
-	return config_load(&r->config, r->config_path, err);
-}
-
-static void
-log_ignored_file(const struct run *r)
-{
-	if (r->options.ignored_file == NULL)
-		return;
-	log_open((enum log_target)r->config.log_target, "outpost/sendmail",
-	    r->config.log_file);
-	log_line(LOG_WARNING,
-	    "uid %ld asked for the file '%s' to be opened, "
-	    "which is never done",
-	    (long)r->who.caller, r->options.ignored_file);
+	if (config_load(&r->config, r->config_path, err) == -1)
+		return -1;
+	open_log(r);
+	return 0;
 }
 
 static int
@@ -131,9 +136,14 @@ send_message(struct run *r, struct error *err)
 static int
 start_submit(struct run *r, struct error *err)
 {
-	if (handoff_start(&r->handoff, r->libexec,
-		r->system ? NULL : r->config_path, r->options.verbose,
-		err) == -1)
+	const struct handoff_setup setup = {
+		.libexec = r->libexec,
+		.config_path = r->system ? NULL : r->config_path,
+		.tag = r->options.tag,
+		.verbose = r->options.verbose,
+	};
+
+	if (handoff_start(&r->handoff, &setup, err) == -1)
 		return -1;
 	if (startup_become_nobody(err) == 0)
 		return 0;
@@ -156,7 +166,6 @@ run_message(struct run *r, struct error *err)
 	}
 	if (load_config(r, err) == -1)
 		return -1;
-	log_ignored_file(r);
 	caller_init(&r->caller, r->who.caller);
 	if (start_submit(r, err) == -1)
 		return -1;
@@ -183,7 +192,6 @@ run_smtp(struct run *r, struct error *err)
 		smtpd_turn_away(&setup, err);
 		return -1;
 	}
-	log_ignored_file(r);
 	result = smtpd(&setup, err);
 	handoff_close(&r->handoff);
 	return result;
@@ -227,10 +235,9 @@ run(struct run *r, int argc, char **argv, struct error *err)
 	case MODE_MAILQ:
 	case MODE_MAILQ_COUNT:
 		return mailq_for_options(&r->options, err);
-	case MODE_MESSAGE:
-		break;
+	default:
+		return run_message(r, err);
 	}
-	return run_message(r, err);
 }
 
 int

@@ -14,7 +14,7 @@ typedef int option_handler(
 
 static option_handler set_flag, set_text, set_body_type, set_hops, set_mode,
     set_error_mode, set_short_option, set_long_option, set_delivery, set_debug,
-    set_queue, ignore, ignore_file, not_yet;
+    set_queue, set_tag, ignore, ignore_file, not_yet;
 
 enum argument {
 	NONE,
@@ -36,6 +36,7 @@ static const struct option {
 	{ 'c', NONE,     ignore,           "accepted and ignored" },
 	{ 'D', NEEDED,   ignore_file,      "accepted, never opened" },
 	{ 'd', ATTACHED, set_debug,        "-d0.1 prints the version" },
+	{ 'E', NONE,     ignore,           "accepted and ignored" },
 	{ 'e', NEEDED,   set_error_mode,   "how errors are told" },
 	{ 'F', NEEDED,   set_text,         "full name of the sender" },
 	{ 'f', NEEDED,   set_text,         "address of the sender" },
@@ -43,7 +44,8 @@ static const struct option {
 	{ 'h', NEEDED,   set_hops,         "most hops" },
 	{ 'I', NONE,     not_yet,          "like -bi" },
 	{ 'i', NONE,     set_flag,         "a lone dot does not end the message" },
-	{ 'L', NEEDED,   not_yet,          "tag in the log" },
+	{ 'J', NEEDED,   ignore,           "accepted and ignored" },
+	{ 'L', NEEDED,   set_tag,          "the program's name in the log" },
 	{ 'M', NEEDED,   ignore,           "accepted and ignored" },
 	{ 'm', NONE,     ignore,           "accepted and ignored" },
 	{ 'N', NEEDED,   set_text,         "when to notify" },
@@ -81,10 +83,20 @@ static const struct {
 	{ 'P', MODE_MAILQ_COUNT, NULL },
 	{ 'i', MODE_MESSAGE, "aliases are not supported yet" },
 	{ 'v', MODE_MESSAGE, "verifying addresses is not supported yet" },
-	{ 't', MODE_MESSAGE, "there are no rules to test" },
+	{ 't', MODE_RULES, NULL },
 	{ 'C', MODE_MESSAGE, "there is no such check" },
 	{ 'z', MODE_MESSAGE, "there is no frozen configuration" },
 	{ 'a', MODE_MESSAGE, "ARPANET mode is not spoken any more" },
+};
+
+/* Names of sendmail's by which it is a mode of its own. */
+static const struct {
+	const char *name;
+	char mode[2];
+} names[] = {
+	{ "hoststat",  "h" },
+	{ "purgestat", "H" },
+	{ "smtpd",     "d" },
 };
 
 /* -o x and -O Name=value that do something; all others are accepted and
@@ -197,13 +209,13 @@ static int
 set_hops(struct options *o, char letter, char *argument, struct error *err)
 {
 	const char *why;
-	long long hops = strtonum(argument, 1, 1000, &why);
+	long long hops = strtonum(argument, 0, 1000, &why);
 
 	(void)letter;
 	if (why != NULL) {
 		error_set(err, EX_USAGE, "5.5.4",
 		    "-h takes a number of hops, not '%s'", argument);
-		return usage(err, "a number from 1 to 1000");
+		return usage(err, "a number from 0 to 1000");
 	}
 	o->hops_max = (unsigned)hops;
 	return 0;
@@ -219,7 +231,11 @@ set_mode(struct options *o, char letter, char *argument, struct error *err)
 		if (modes[i].refusal != NULL) {
 			error_set(err, EX_USAGE, "5.5.1", "-b%c: %s",
 			    modes[i].letter, modes[i].refusal);
-			return usage(err, NULL);
+			return usage(
+			    err, strchr("dDl", *argument) == NULL
+				     ? NULL
+				     : "have the queue run by a timer, or by "
+				       "'sendmail -q5m' in the foreground");
 		}
 		o->mode = modes[i].mode;
 		return 0;
@@ -351,7 +367,16 @@ set_debug(struct options *o, char letter, char *argument, struct error *err)
 	(void)letter;
 	(void)err;
 	if (argument != NULL && strncmp(argument, "0.", 2) == 0)
-		o->mode = MODE_VERSION;
+		o->version = true;
+	return 0;
+}
+
+static int
+set_tag(struct options *o, char letter, char *argument, struct error *err)
+{
+	(void)letter;
+	(void)err;
+	(void)log_tag(o->tag, argument);
 	return 0;
 }
 
@@ -412,14 +437,89 @@ unknown(int letter, struct error *err)
 	const struct option *known = find(letter);
 
 	if (known != NULL)
-		error_set(
-		    err, EX_USAGE, "5.5.4", "-%c needs an argument", letter);
+		error_set(err, EX_USAGE, "5.5.4", "-%c needs an argument: %s",
+		    letter, known->what);
 	else if (letter == '-')
 		error_set(err, EX_USAGE, "5.5.4", "there are no long options");
 	else
 		error_set(err, EX_USAGE, "5.5.4", "unknown option -%c",
 		    isprint(letter) ? letter : '?');
 	return usage(err, NULL);
+}
+
+static int
+set_mode_by_name(struct options *o, const char *path, struct error *err)
+{
+	const char *slash = strrchr(path, '/');
+	const char *name = slash != NULL ? slash + 1 : path;
+
+	for (size_t i = 0; i < COUNT(names); i++) {
+		char mode[2] = { names[i].mode[0], '\0' };
+
+		if (strcmp(name, names[i].name) == 0)
+			return set_mode(o, 'b', mode, err);
+	}
+	return 0;
+}
+
+/* A local user is not called so; it is an option in the wrong place. */
+static int
+check_words(const struct options *o, struct error *err)
+{
+	for (size_t i = 0; i < o->recipient_count; i++) {
+		const char *word = o->recipients[i];
+
+		if (*word != '-' || strchr(word, '@') != NULL)
+			continue;
+		error_set(err, EX_USAGE, "5.5.4",
+		    "'%s' is behind the options and no address", word);
+		return usage(err, "options come before all recipients");
+	}
+	return 0;
+}
+
+/* What sends nothing takes no recipients: an exit status of 0 would tell that
+ * they have the message. */
+static int
+check_recipients(const struct options *o, struct error *err)
+{
+	switch (o->mode) {
+	case MODE_SMTP:
+		if (o->recipient_count == 0)
+			return 0;
+		error_set(err, EX_USAGE, "5.5.4",
+		    "-bs takes recipients by SMTP, not as arguments");
+		return usage(err, "leave them out");
+	case MODE_NOTHING:
+	case MODE_QUEUE:
+	case MODE_MAILQ:
+	case MODE_MAILQ_COUNT:
+		if (o->recipient_count == 0 && !o->recipients_from_header)
+			return 0;
+		error_set(err, EX_USAGE, "5.5.4",
+		    "no message is sent by -q, -bp, -bP, -bh and -bH, so there "
+		    "are no recipients");
+		return usage(err, "leave them, and -t, out");
+	default:
+		return check_words(o, err);
+	}
+}
+
+/* What is asked for by all the options together. */
+static int
+settle_mode(struct options *o, struct error *err)
+{
+	bool message = o->recipient_count > 0 || o->recipients_from_header;
+
+	if (o->version &&
+	    (o->mode == MODE_RULES || (o->mode == MODE_MESSAGE && !message)))
+		o->mode = MODE_VERSION;
+	if (o->mode == MODE_RULES) {
+		error_set(
+		    err, EX_USAGE, "5.5.1", "-bt: there are no rules to test");
+		return usage(err, NULL);
+	}
+	return check_recipients(o, err);
 }
 
 int
@@ -429,6 +529,8 @@ options_parse(struct options *out, int argc, char **argv, struct error *err)
 	char letters[OPTSTRING_SIZE];
 	int letter;
 
+	if (argc > 0 && set_mode_by_name(&options, argv[0], err) == -1)
+		return -1;
 	make_optstring(letters);
 	opterr = 0;
 	optind = 0;
@@ -443,20 +545,8 @@ options_parse(struct options *out, int argc, char **argv, struct error *err)
 	}
 	options.recipients = argv + optind;
 	options.recipient_count = (size_t)(argc - optind);
-	if (options.mode == MODE_SMTP && options.recipient_count > 0) {
-		error_set(err, EX_USAGE, "5.5.4",
-		    "-bs takes recipients by SMTP, not as arguments");
-		return usage(err, "leave them out");
-	}
+	if (settle_mode(&options, err) == -1)
+		return -1;
 	*out = options;
 	return 0;
-}
-
-char
-options_row(size_t i, const char **what)
-{
-	if (i >= COUNT(table))
-		return 0;
-	*what = table[i].what;
-	return table[i].letter;
 }

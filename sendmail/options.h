@@ -14,6 +14,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/log.h"
+
 struct error;
 
 #define OPTIONS_PATTERNS_MAX	32
@@ -27,6 +29,7 @@ enum options_mode {
 	MODE_QUEUE,		/* -q: run the queue */
 	MODE_MAILQ,		/* -bp: show it, by mailq */
 	MODE_MAILQ_COUNT,	/* -bP: the number of messages in it */
+	MODE_RULES,		/* -bt: refused, but for -d0.1 */
 };
 
 struct options {
@@ -50,6 +53,8 @@ struct options {
 	const char *envid;		/* -V */
 	const char *config;		/* -C */
 	unsigned hops_max;		/* -h, 0 when not given */
+	bool version;			/* -d0.1 */
+	char tag[LOG_TAG_SIZE];		/* -L, cleaned; "" when not given */
 	const char *ignored_file;	/* what -X or -D named, for the log */
 	char **recipients;		/* the words after the options */
 	size_t recipient_count;
@@ -57,9 +62,5 @@ struct options {
 
 int	options_parse(struct options *, int argc, char **argv,
 	    struct error *);
-
-/* The rows of the table, for the check of the manual page: the letter, or 0
- * after the last, and what it does in a few words. */
-char	options_row(size_t i, const char **what);
 
 #endif

@@ -12,7 +12,7 @@
 #include "base/xalloc.h"
 #include "sendmail/options.h"
 
-#define ARGUMENTS_MAX (8 + 2 * OPTIONS_PATTERNS_MAX)
+#define ARGUMENTS_MAX (10 + 2 * OPTIONS_PATTERNS_MAX)
 
 static volatile sig_atomic_t signalled;
 
@@ -46,6 +46,10 @@ fill_arguments(const char *argv[ARGUMENTS_MAX], const struct options *o,
 	if (config_path != NULL) {
 		argv[n++] = "-C";
 		argv[n++] = config_path;
+	}
+	if (o->tag[0] != '\0') {
+		argv[n++] = "-L";
+		argv[n++] = o->tag;
 	}
 	argv[n++] = "-q";
 	if (o->force)

@@ -1,5 +1,6 @@
 #include "base/log.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -34,6 +35,20 @@ log_open(enum log_target target, const char *program, const char *path)
 	}
 	if (state.target == LOG_TO_SYSLOG)
 		openlog(program, LOG_PID, LOG_MAIL);
+}
+
+char *
+log_tag(char out[LOG_TAG_SIZE], const char *text)
+{
+	size_t used = 0;
+
+	for (; *text != '\0' && used < LOG_TAG_SIZE - 1; text++)
+		if (isascii((unsigned char)*text) &&
+		    (isalnum((unsigned char)*text) ||
+			strchr("._/+@-", *text) != NULL))
+			out[used++] = *text;
+	out[used] = '\0';
+	return out;
 }
 
 /* The length of the UTF-8 character at 'text', or 0 when it is none

@@ -22,6 +22,12 @@ enum log_target {
  * is used instead. */
 void	log_open(enum log_target, const char *program, const char *path);
 
+/* 'text' as a program's name that a caller asks for: letters, digits and
+ * ". _ / + @ -" of it, so that it cannot pass for more than a name; "" when
+ * nothing is left. Returns 'out'. */
+#define LOG_TAG_SIZE	33
+char	*log_tag(char out[LOG_TAG_SIZE], const char *text);
+
 /* priority: LOG_INFO, LOG_WARNING, LOG_ERR … of syslog(3). The line is cleaned as
  * a whole and cut at 2 kB. */
 void	log_line(int priority, const char *format, ...)

@@ -17,6 +17,7 @@
 #include "base/xalloc.h"
 #include "mail/envelope.h"
 
+#define ARGUMENTS_MAX 8
 #define FRAME_HEAD 5
 #define YES "yes"
 #define NO "no"
@@ -132,28 +133,32 @@ cut:
 
 /* argv for submit. */
 static void
-fill_arguments(const char *argv[6], const char *path, const char *config_path,
-    bool verbose)
+fill_arguments(const char *argv[ARGUMENTS_MAX], const char *path,
+    const struct handoff_setup *setup)
 {
 	size_t n = 0;
 
 	argv[n++] = path;
-	if (config_path != NULL) {
+	if (setup->config_path != NULL) {
 		argv[n++] = "-C";
-		argv[n++] = config_path;
+		argv[n++] = setup->config_path;
 	}
-	if (verbose)
+	if (setup->tag != NULL && *setup->tag != '\0') {
+		argv[n++] = "-L";
+		argv[n++] = setup->tag;
+	}
+	if (setup->verbose)
 		argv[n++] = "-v";
 	argv[n] = NULL;
 }
 
 int
-handoff_start(struct handoff *h, const char *libexec, const char *config_path,
-    bool verbose, struct error *err)
+handoff_start(
+    struct handoff *h, const struct handoff_setup *setup, struct error *err)
 {
-	char *path = xasprintf("%s/submit", libexec);
+	char *path = xasprintf("%s/submit", setup->libexec);
 	int to[2] = { -1, -1 }, from[2] = { -1, -1 }, why;
-	const char *argv[6];
+	const char *argv[ARGUMENTS_MAX];
 
 	*h = (struct handoff){ .child = -1, .to = -1, .from = -1 };
 	if (pipe2(to, O_CLOEXEC) == -1 || pipe2(from, O_CLOEXEC) == -1) {
@@ -162,7 +167,7 @@ handoff_start(struct handoff *h, const char *libexec, const char *config_path,
 		goto fail;
 	}
 	(void)fcntl(to[1], F_SETPIPE_SZ, PIPE_SIZE);
-	fill_arguments(argv, path, config_path, verbose);
+	fill_arguments(argv, path, setup);
 	why = spawn_program(&h->child, path, argv, to[0], from[1]);
 	if (why != 0) {
 		bool busy = why == EAGAIN || why == ENOMEM;

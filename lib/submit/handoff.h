@@ -74,11 +74,18 @@ struct handoff {
 					 * "": it came to nothing */
 };
 
-/* Start LIBEXEC/submit with -C config_path (NULL: without) and, if 'verbose',
- * -v. EX_CONFIG when it cannot be started, EX_TEMPFAIL when there is no room
- * for a process. */
-int	handoff_start(struct handoff *, const char *libexec,
-	    const char *config_path, bool verbose, struct error *);
+/* How submit is started: LIBEXEC/submit, and its options. */
+struct handoff_setup {
+	const char *libexec;
+	const char *config_path;	/* -C, or NULL */
+	const char *tag;		/* -L, or NULL, or "" */
+	bool verbose;			/* -v */
+};
+
+/* EX_CONFIG when it cannot be started, EX_TEMPFAIL when there is no room for a
+ * process. */
+int	handoff_start(struct handoff *, const struct handoff_setup *,
+	    struct error *);
 /* Send a part. 0 also when submit has stopped listening, which is then told
  * by handoff_result(). EX_IOERR. */
 int	handoff_envelope(struct handoff *, const struct envelope *,

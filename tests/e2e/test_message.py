@@ -329,14 +329,6 @@ def test_resent_recipients_win(outpost):
     (("a@example.org\nRCPT TO:<x@y>",), SIMPLE, DATAERR, ""),
     (("-f", "a b", "x@example.org"), SIMPLE, DATAERR, ""),
     (("-f", "a@b\nc", "x@example.org"), SIMPLE, DATAERR, ""),
-    (("-Z",), SIMPLE, USAGE, "-Z"),
-    (("--passwordeval=id",), SIMPLE, USAGE, "long options"),
-    (("-f",), SIMPLE, USAGE, "-f"),
-    (("-B9BIT", "-t"), SIMPLE, USAGE, "9BIT"),
-    (("-Nsometimes", "-t"), SIMPLE, USAGE, "sometimes"),
-    (("-bd",), SIMPLE, USAGE, "daemon"),
-    (("-bs", "a@example.org"), SIMPLE, USAGE, "by SMTP"),
-    (("-qX",), SIMPLE, USAGE, "-q does not know"),
 ])
 def test_bad_use_is_told_and_nothing_is_sent(outpost, office, arguments, text,
                                              code, word):
@@ -346,13 +338,6 @@ def test_bad_use_is_told_and_nothing_is_sent(outpost, office, arguments, text,
     assert "hint: " in result.err or code != USAGE
     assert result.out == ""
     assert office.messages == [] and office.sessions == []
-
-
-def test_options_end_at_the_first_recipient(outpost, office):
-    result = outpost.sendmail("a@example.org", "-t", input=SIMPLE)
-    assert result.code in (DATAERR, OK)
-    assert "-t" in result.err or \
-        "-t" not in [x for m in office.messages for x in m.addresses]
 
 
 def test_a_configuration_with_a_mistake_names_file_and_line(outpost):

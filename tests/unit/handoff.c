@@ -607,6 +607,8 @@ no_answer_is_a_temporary_failure(void **state)
 	buf_release(&lines.text);
 }
 
+static const struct handoff_setup nowhere = { .libexec = "/nonexistent" };
+
 static void
 a_program_that_is_not_there_is_named(void **state)
 {
@@ -617,8 +619,7 @@ a_program_that_is_not_there_is_named(void **state)
 	/* valgrind's fork for vfork keeps the child's failure from us. */
 	if (getenv("OUTPOST_MEMCHECK") != NULL)
 		skip();
-	assert_int_equal(
-	    handoff_start(&h, "/nonexistent", NULL, false, &err), -1);
+	assert_int_equal(handoff_start(&h, &nowhere, &err), -1);
 	assert_int_equal(err.exit_code, EX_CONFIG);
 	assert_non_null(strstr(err.text, "/nonexistent/submit"));
 }
@@ -628,7 +629,7 @@ start(struct error *err)
 {
 	struct handoff h;
 
-	return handoff_start(&h, "/nonexistent", NULL, false, err);
+	return handoff_start(&h, &nowhere, err);
 }
 
 /* A process of its own, since limits count for no root and come back for

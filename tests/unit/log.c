@@ -167,6 +167,28 @@ is_line(const char *line, const char *program, const char *text)
 }
 
 static void
+tag_is_a_name_and_no_more(void **state)
+{
+	static const struct {
+		const char *text, *tag;
+	} cases[] = {
+		{ "nightly", "nightly" },
+		{ "mail/backup-2.0_x+y@z", "mail/backup-2.0_x+y@z" },
+		{ "100%n%s", "100ns" },
+		{ "sshd[1]: a\nb\x1b[0m\t", "sshd1ab0m" },
+		{ "\xc3\xa9\xff\x80", "" },
+		{ "", "" },
+		{ "0123456789012345678901234567890123456789",
+		    "01234567890123456789012345678901" },
+	};
+	char out[LOG_TAG_SIZE];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_string_equal(log_tag(out, cases[i].text), cases[i].tag);
+}
+
+static void
 existing_file_is_appended_to(void **state)
 {
 	char *text, *second;
@@ -302,6 +324,7 @@ main(void)
 		cmocka_unit_test(terminals_are_not_steered),
 		cmocka_unit_test(what_is_not_utf8_is_made_visible),
 		cmocka_unit_test(cut_falls_between_characters),
+		cmocka_unit_test(tag_is_a_name_and_no_more),
 		IN_FOLDER(existing_file_is_appended_to),
 		IN_FOLDER(long_lines_are_cut_at_two_kilobytes),
 		IN_FOLDER(missing_file_is_not_made),

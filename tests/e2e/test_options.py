@@ -1,0 +1,335 @@
+"""The command line of sendmail: every option that other sendmails have, in
+every form in which it comes, and what a hostile one does. Which test covers
+which option stands in tests/COVERAGE.md."""
+import os
+import re
+import subprocess
+
+import pytest
+
+from m365 import Microsoft365
+from support import (ACCOUNT, BUILD, DATAERR, OK, UNDER, USAGE,
+                     Outpost)
+
+SHORT, WHOLE = b"one\r\n", b"one\r\n.\r\ntwo\r\n"
+TEXT = b"To: head@example.org\nSubject: s\n\none\n.\ntwo\n"
+HEAD, WORD = "head@example.org", "word@example.org"
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory):
+    """One stand-in for all, since each of them sends little."""
+    with Microsoft365(tmp_path_factory.mktemp("m365")) as office:
+        yield office
+    assert not office.internal_errors, office.internal_errors
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory, office):
+    return Outpost(tmp_path_factory.mktemp("outpost"), office,
+                   rate="1000/1s")
+
+
+@pytest.fixture
+def outpost(one):
+    log = one.folder / "mail.log"
+    log.write_text("")
+    yield one
+    for folder in ("active", "failed"):
+        for entry in one.waiting(folder):
+            entry.path.unlink()
+            entry.path.with_suffix(".body").unlink()
+
+
+def log_of(outpost):
+    return (outpost.folder / "mail.log").read_text()
+
+
+def send(outpost, *arguments, input=TEXT):
+    """Send one message in silence; it, as it arrived."""
+    before = len(outpost.office.messages)
+    result = outpost.sendmail(*arguments, input=input)
+    assert (result.code, result.out, result.err) == (OK, "", ""), result
+    [message] = outpost.office.messages[before:]
+    return message
+
+
+def words(value):
+    """How a row is called: by its options."""
+    if isinstance(value, list):
+        return ascii(" ".join(map(os.fsdecode, value)))[1:30] or "nothing"
+    return ""
+
+
+# Letters that mean something, and how they are written.
+
+@pytest.mark.parametrize("options, to, body", [
+    ([WORD], {WORD}, SHORT),
+    (["-bm", WORD], {WORD}, SHORT),
+    (["-t"], {HEAD}, SHORT),
+    (["-t", WORD, "head@EXAMPLE.org"], {HEAD, WORD}, SHORT),
+    (["-t", "--", WORD], {HEAD, WORD}, SHORT),
+    (["-ti"], {HEAD}, WHOLE),
+    (["-it"], {HEAD}, WHOLE),
+    (["-t", "-i"], {HEAD}, WHOLE),
+    (["-oi", WORD], {WORD}, WHOLE),
+    (["-o", "i", WORD], {WORD}, WHOLE),
+    (["-oitrue", WORD], {WORD}, WHOLE),
+    (["-oiTrue", "-t"], {HEAD}, WHOLE),
+    (["-oifalse", WORD], {WORD}, SHORT),
+    (["-i", "-oi0", WORD], {WORD}, SHORT),
+    (["-OIgnoreDots", WORD], {WORD}, WHOLE),
+    (["-O", "IgnoreDots=true", WORD], {WORD}, WHOLE),
+    (["-OIGNOREDOTS=yes", WORD], {WORD}, WHOLE),
+    (["-O", "IgnoreDots=False", WORD], {WORD}, SHORT),
+    (["-OIgnoreDotsX=true", WORD], {WORD}, SHORT),
+    (["-tfa@example.net"], {HEAD}, SHORT),
+    (["-itfa@example.net", "-oem"], {HEAD}, WHOLE),
+    (["-f", "", "-i", WORD], {WORD}, WHOLE),
+    (["-f", "<>", WORD], {WORD}, SHORT),
+    (["-fa@example.net", WORD], {WORD}, SHORT),
+    (["-ra@example.net", WORD], {WORD}, SHORT),
+    (["-FName", "-F", "Name", WORD], {WORD}, SHORT),
+    (["-odi", WORD], {WORD}, SHORT),
+    (["-odb", WORD], {WORD}, SHORT),
+    (["-O", "DeliveryMode=background", WORD], {WORD}, SHORT),
+    (["-ODeliveryMode=interactive", WORD], {WORD}, SHORT),
+    (["-B7BIT", WORD], {WORD}, SHORT),
+    (["-B", "8bitmime", WORD], {WORD}, SHORT),
+    (["-U", WORD], {WORD}, SHORT),
+    (["-G", WORD], {WORD}, SHORT),
+    (["-h", "30", WORD], {WORD}, SHORT),
+    (["-h0", WORD], {WORD}, SHORT),
+    (["-d", WORD], {WORD}, SHORT),
+    (["-d0.1", WORD], {WORD}, SHORT),
+    (["-d0.1", "-t"], {HEAD}, SHORT),
+    (["-d99.100", "-t"], {HEAD}, SHORT),
+], ids=words)
+def test_options_act_however_they_are_written(outpost, options, to, body):
+    message = send(outpost, *options)
+    assert sorted(a.lower() for a in message.addresses) == sorted(to)
+    assert message.body == body
+    assert message.mail_from == ACCOUNT
+
+
+@pytest.mark.parametrize("options", [
+    ["-Ac"], ["-A", "m"], ["-c"], ["-D/x/debug"], ["-D", "/x/debug"], ["-E"],
+    ["-J/x/log"], ["-J", "/x/log"], ["-Mrhost"], ["-M", "rhost"], ["-m"],
+    ["-n"], ["-pESMTP:host"], ["-p", "ESMTP"], ["-s"], ["-T3d"], ["-T", "3d"],
+    ["-XV"], ["-X", "/x/log"], ["-x"],
+    ["-om"], ["-o7"], ["-o8pass8"], ["-oA/x/aliases"], ["-oQ/x/queue"],
+    ["-oS/x/status"], ["-oH/x/help"], ["-oJ/x/forward"], ["-oP", "-oL9"],
+    ["-oMrx"], ["-oU/x/db"], ["-o", "K5m"], ["-oo"], ["-oD/x"], ["-oX1"],
+    ["-O", "QueueDirectory=/x/queue"], ["-OStatusFile=/x/status"],
+    ["-OAliasFile=/x/aliases"], ["-ODaemonPortOptions=Port=25"],
+    ["-OPrivacyOptions=goaway"], ["-OMinQueueAge=1h"], ["-OQueueFactor"],
+    ["-Ono such option"], ["-O", "=x"], ["-OMeToo=false"],
+    ["-OSevenBitInput"], ["-OEightBitMode=mime"],
+], ids=words)
+def test_an_option_without_meaning_here_changes_nothing(outpost, options):
+    message = send(outpost, *options, "-i", WORD)
+    assert message.addresses == [WORD]
+    assert message.body == WHOLE
+    assert "BODY" not in message.mail_parameters
+
+
+@pytest.mark.parametrize("options", [
+    ["-odq"], ["-odd"], ["-o", "dq"], ["-ODeliveryMode=queue"],
+    ["-O", "deliverymode=deferred"]], ids=words)
+def test_delivery_may_be_left_to_the_queue(outpost, office, options):
+    before = len(office.messages)
+    result = outpost.sendmail(*options, WORD, input=TEXT)
+    assert (result.code, result.out, result.err) == (OK, "", ""), result
+    assert [e.pending for e in outpost.waiting()] == [[WORD]]
+    assert len(office.messages) == before
+
+
+@pytest.mark.parametrize("options", [["-v"], ["-ov"], ["-O", "Verbose=1"],
+                                     ["-vi"], ["-v", "-v", "-d"]],
+                         ids=words)
+def test_verbose_shows_the_dialogue_and_sends_nothing_extra(outpost, office,
+                                                            options):
+    before = len(office.messages)
+    result = outpost.sendmail(*options, WORD, input=TEXT)
+    assert (result.code, result.out) == (OK, ""), result
+    assert "C: MAIL FROM:" in result.err and "S: 250" in result.err
+    assert len(office.messages) == before + 1
+    assert outpost.waiting() == []
+
+
+def test_the_last_of_several_senders_counts(outpost, office):
+    office.mailbox(ACCOUNT).send_as[:] = ["last@contoso.com"]
+    outpost.set(send_as="last@contoso.com")
+    try:
+        for options in (["-f", "first@contoso.com", "-flast@contoso.com"],
+                        ["-f", "", "-r", "last@contoso.com"],
+                        ["-rfirst@x.example", "-tf", "last@contoso.com"]):
+            message = send(outpost, *options, WORD)
+            assert message.mail_from == "last@contoso.com", options
+            assert "last@contoso.com" in message.header("From")[0]
+    finally:
+        office.mailbox(ACCOUNT).send_as.clear()
+        outpost.set(send_as=None)
+
+
+@pytest.mark.parametrize("options, tag", [
+    (["-Lnightly"], "nightly"),
+    (["-L", "mail/backup"], "mail/backup"),
+    (["-L", "100%n%s"], "100ns"),
+    (["-L", "a\nb\x1b[1;31m c\u00e9[1]:"], "ab131mc1"),
+    (["-L", b"\xff\xfe\x80t"], "t"),
+    (["-L", "x" * 50], "x" * 32),
+    (["-L", "%\u00e9 \n"], "outpost/submit"),
+    (["-L", ""], "outpost/submit"),
+], ids=words)
+def test_a_tag_is_the_programs_name_in_the_log(outpost, options, tag):
+    arguments = [os.fsdecode(o) for o in options]
+    send(outpost, *arguments, "-iX/x/log", WORD)
+    named = [re.fullmatch(r"\S+ (\S+)\[\d+\]: .*", line)[1]
+             for line in log_of(outpost).splitlines()]
+    own = "outpost/sendmail" if tag == "outpost/submit" else tag
+    assert named == [own, tag]
+
+
+def test_a_run_of_the_queue_has_its_tag_too(outpost):
+    assert outpost.sendmail("-odq", WORD, input=TEXT).code == OK
+    assert outpost.sendmail("-qf", "-Lnight").code == OK
+    assert re.search(r" night\[\d+\]: \w+: .*status=sent", log_of(outpost))
+
+
+def test_what_follows_a_lone_dot_is_told_to_the_log(outpost):
+    send(outpost, WORD)
+    assert "4 octets after a lone dot were dropped (use -i)" in \
+        log_of(outpost)
+
+
+def test_files_that_options_name_are_told_to_the_log(outpost):
+    send(outpost, "-X/x/a.log", "-i", WORD)
+    assert re.search(r"uid \d+ asked for the file '/x/a.log' to be opened, "
+                     "which is never done", log_of(outpost))
+
+
+# What is none of ours, or wrong: one sentence, and nothing is sent.
+
+REFUSED = [
+    (["-bd"], USAGE, "-bd: there is no daemon"),
+    (["-bD", "-q5m"], USAGE, "there is no daemon"),
+    (["-q5m", "-bl"], USAGE, "there is no daemon"),
+    (["-bt"], USAGE, "-bt: there are no rules to test"),
+    (["-bC"], USAGE, "-bC"),
+    (["-bz"], USAGE, "-bz"),
+    (["-ba", WORD], USAGE, "-ba"),
+    (["-be"], USAGE, "'e'"),
+    (["-bsx"], USAGE, "'sx'"),
+    (["-b", ""], USAGE, "''"),
+    (["-qG"], USAGE, "'G'"),
+    (["-qQ"], USAGE, "'Q'"),
+    (["-qL"], USAGE, "'L'"),
+    (["-qp1m"], USAGE, "'p1m'"),
+    (["-qXx"], USAGE, "-q does not know 'Xx'"),
+    (["-q!"], USAGE, "'!'"),
+    (["-q0"], USAGE, "'0'"),
+    (["-q5y"], USAGE, "'5y'"),
+    (["-Q"], USAGE, "-Q"),
+    (["-Qreason", WORD], USAGE, "-Q"),
+    (["-q", WORD], USAGE, "no recipients"),
+    (["-qf", "-t"], USAGE, "no recipients"),
+    (["-bp", WORD], USAGE, "no recipients"),
+    (["-bP", "-t"], USAGE, "no recipients"),
+    (["-bh", WORD], USAGE, "no recipients"),
+    (["-bH", "-t"], USAGE, "no recipients"),
+    (["-bs", WORD], USAGE, "by SMTP"),
+    (["-ex", WORD], USAGE, "'x'"),
+    (["-oex", WORD], USAGE, "'x'"),
+    (["-oe", WORD], USAGE, "''"),
+    (["-OErrorMode=never", WORD], USAGE, "'never'"),
+    (["-odx", WORD], USAGE, "'x'"),
+    (["-ODeliveryMode=never", WORD], USAGE, "'never'"),
+    (["-B9BIT", WORD], USAGE, "9BIT"),
+    (["-B", "", WORD], USAGE, "''"),
+    (["-hmany", WORD], USAGE, "'many'"),
+    (["-h-1", WORD], USAGE, "'-1'"),
+    (["-h", "99999999999999999999", WORD], USAGE, "99999999999999999999"),
+    (["-N", "sometimes", WORD], USAGE, "sometimes"),
+    (["-Nnever,delay", WORD], USAGE, "never,delay"),
+    (["-N", "", WORD], USAGE, "-N"),
+    (["-Rbody", WORD], USAGE, "body"),
+    (["-V", "", WORD], USAGE, "-V is empty"),
+    (["-Va\nb", WORD], USAGE, "-V is not printable ASCII"),
+    (["-V", "x" * 101, WORD], USAGE, "-V is too long"),
+    *[([f"-{letter}"], USAGE, f"-{letter} needs an argument")
+      for letter in "ABbCDeFfhJLMNOopRrTVX"],
+    (["-Z", WORD], USAGE, "-Z"),
+    (["-tZ"], USAGE, "-Z"),
+    (["--help"], USAGE, "there are no long options"),
+    (["--version"], USAGE, "there are no long options"),
+    ([], USAGE, "no recipients"),
+    (["--"], USAGE, "no recipients"),
+    ([""], DATAERR, "''"),
+    (["-"], USAGE, "'-' is behind the options"),
+    ([WORD, "-t"], USAGE, "'-t' is behind the options"),
+    ([WORD, "-f", "a@b.example"], USAGE, "'-f' is behind the options"),
+    (["--", "-t"], USAGE, "'-t' is behind the options"),
+    (["--", "--", WORD], USAGE, "'--' is behind the options"),
+]
+
+
+@pytest.mark.parametrize("options, code, told", REFUSED, ids=words)
+def test_what_is_refused_is_told_in_one_sentence(outpost, office, options,
+                                                 code, told):
+    before = len(office.sessions)
+    result = outpost.sendmail(*options, input=TEXT)
+    assert (result.code, result.out) == (code, ""), result
+    first, *rest = result.err.splitlines()
+    assert first.startswith("sendmail: ") and told in first
+    assert all(line.startswith("  hint: ") for line in rest) and len(rest) < 2
+    assert len(office.sessions) == before
+    assert outpost.waiting() == [] and outpost.failed() == []
+
+
+@pytest.mark.parametrize("options", [["-bh"], ["-bH"], ["-b", "h", "-v"]],
+                         ids=words)
+def test_host_status_is_nothing_and_no_error(outpost, options):
+    result = outpost.sendmail(*options)
+    assert (result.code, result.out, result.err) == (OK, "", "")
+
+
+@pytest.mark.parametrize("options", [["-d0.1"], ["-d0.4", "-v"],
+                                     ["-bt", "-d0.1"], ["-d0.13", "-bt"]],
+                         ids=words)
+def test_debugging_level_zero_prints_the_version(outpost, options):
+    result = outpost.sendmail(*options)
+    assert (result.code, result.err) == (OK, "")
+    assert re.fullmatch(r"Outpost \d\S+\n", result.out)
+
+
+# Names by which sendmail is called.
+
+def called(outpost, name, *arguments, input=b""):
+    path = outpost.folder / name
+    if not path.is_symlink():
+        path.symlink_to(BUILD / "sendmail")
+    done = subprocess.run([*UNDER, path, *arguments], input=input,
+                          capture_output=True, timeout=60,
+                          env=outpost.environment())
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+@pytest.mark.parametrize("name, arguments, code, out, err", [
+    ("mailq", [], OK, "Mail queue is empty\n", ""),
+    ("hoststat", [], OK, "", ""),
+    ("purgestat", [], OK, "", ""),
+    ("smtpd", [], USAGE, "", "sendmail: -bd: there is no daemon\n"),
+    ("hoststat", [WORD], USAGE, "", "sendmail: no message is sent by"),
+])
+def test_names_of_other_sendmails_are_modes(outpost, name, arguments, code,
+                                            out, err):
+    result = called(outpost, name, *arguments)
+    assert (result[0], result[1]) == (code, out)
+    assert result[2].startswith(err) and (err or not result[2])
+
+
+def test_any_other_name_sends(outpost, office):
+    before = len(office.messages)
+    assert called(outpost, "ssmtp", WORD, input=TEXT) == (OK, "", "")
+    assert len(office.messages) == before + 1
