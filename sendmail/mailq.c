@@ -42,14 +42,10 @@ mailq_replace(char **argv, struct error *err)
 int
 mailq_for_options(const struct options *o, struct error *err)
 {
-	char *argv[8];
+	char *argv[3];
 	size_t n = 0;
 
 	argv[n++] = (char *)(uintptr_t) "mailq";
-	if (o->config != NULL) {
-		argv[n++] = (char *)(uintptr_t) "-C";
-		argv[n++] = (char *)(uintptr_t)o->config;
-	}
 	if (o->mode == MODE_MAILQ_COUNT)
 		argv[n++] = (char *)(uintptr_t) "-n";
 	else if (o->verbose)

@@ -98,13 +98,7 @@ load_config(struct run *r, struct error *err)
 	path = xasprintf("%s/submit", r->libexec);
 	r->system = startup_is_set_id(path);
 	free(path);
-	if (r->system && r->options.config != NULL) {
-		error_set(err, EX_NOPERM, "5.7.0",
-		    "-C is not for a system installation");
-		return error_hint(
-		    err, "this host's configuration is %s", CONFIG_SYSTEM_PATH);
-	}
-	r->config_path = config_find(r->options.config, r->system);
+	r->config_path = config_find(NULL, r->system);
 	if (config_load(&r->config, r->config_path, err) == -1)
 		return -1;
 	open_log(r);

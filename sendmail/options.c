@@ -5,6 +5,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "account/config.h"
 #include "base/error.h"
 #include "queue/pattern.h"
 
@@ -14,7 +15,7 @@ typedef int option_handler(
 
 static option_handler set_flag, set_text, set_body_type, set_hops, set_mode,
     set_error_mode, set_short_option, set_long_option, set_delivery, set_debug,
-    set_queue, set_tag, ignore, ignore_file, not_yet;
+    set_queue, set_tag, refuse_config, ignore, ignore_file, not_yet;
 
 enum argument {
 	NONE,
@@ -32,7 +33,7 @@ static const struct option {
 	{ 'A', NEEDED,   ignore,           "accepted and ignored" },
 	{ 'B', NEEDED,   set_body_type,    "type of the body" },
 	{ 'b', NEEDED,   set_mode,         "what to do" },
-	{ 'C', NEEDED,   set_text,         "configuration file" },
+	{ 'C', NEEDED,   refuse_config,    "refused" },
 	{ 'c', NONE,     ignore,           "accepted and ignored" },
 	{ 'D', NEEDED,   ignore_file,      "accepted, never opened" },
 	{ 'd', ATTACHED, set_debug,        "-d0.1 prints the version" },
@@ -166,9 +167,6 @@ set_text(struct options *o, char letter, char *argument, struct error *err)
 {
 	(void)err;
 	switch (letter) {
-	case 'C':
-		o->config = argument;
-		break;
 	case 'F':
 		o->full_name = argument;
 		break;
@@ -378,6 +376,22 @@ set_tag(struct options *o, char letter, char *argument, struct error *err)
 	(void)err;
 	(void)log_tag(o->tag, argument);
 	return 0;
+}
+
+/* Whoever can put words into a command line, as into the fifth argument of
+ * PHP's mail(), could else have the token sent to a host of his own. */
+static int
+refuse_config(struct options *o, char letter, char *argument, struct error *err)
+{
+	(void)o;
+	(void)letter;
+	(void)argument;
+	error_set(err, EX_NOPERM, "5.7.0",
+	    "-C is refused: no command line names the configuration");
+	return error_hint(err,
+	    "a copy without set-id bits reads the file that OUTPOST_CONFIG "
+	    "names, a system installation reads %s alone",
+	    CONFIG_SYSTEM_PATH);
 }
 
 static int

@@ -3,10 +3,10 @@
  * Options are a table of letters (options.c); sendmail(8) lists the same. They
  * end at the first word that is none, so that a recipient can never be taken
  * for an option, and there are no long ones. No option opens a file, runs a
- * command or reaches past this process: those of other sendmails that did
+ * command, chooses the configuration or reaches past this process: those of other sendmails that did
  * (-X, -D, -O QueueDirectory …) are accepted and do nothing.
  *
- * Strings point into argv. Wrong use is EX_USAGE.
+ * Strings point into argv. Wrong use is EX_USAGE, -C is EX_NOPERM.
  */
 #ifndef OPTIONS_H
 #define OPTIONS_H
@@ -51,7 +51,6 @@ struct options {
 	const char *notify;		/* -N */
 	const char *ret;		/* -R */
 	const char *envid;		/* -V */
-	const char *config;		/* -C */
 	unsigned hops_max;		/* -h, 0 when not given */
 	bool version;			/* -d0.1 */
 	char tag[LOG_TAG_SIZE];		/* -L, cleaned; "" when not given */

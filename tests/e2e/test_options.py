@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from m365 import Microsoft365
-from support import (ACCOUNT, BUILD, DATAERR, OK, UNDER, USAGE,
+from support import (ACCOUNT, BUILD, DATAERR, NOPERM, OK, UNDER, USAGE,
                      Outpost)
 
 SHORT, WHOLE = b"one\r\n", b"one\r\n.\r\ntwo\r\n"
@@ -239,6 +239,9 @@ REFUSED = [
     (["-bh", WORD], USAGE, "no recipients"),
     (["-bH", "-t"], USAGE, "no recipients"),
     (["-bs", WORD], USAGE, "by SMTP"),
+    (["-C", "/dev/null", "-t"], NOPERM, "-C is refused"),
+    (["-C/dev/null", "-bp"], NOPERM, "-C is refused"),
+    (["-iC", "/dev/null", WORD], NOPERM, "-C is refused"),
     (["-ex", WORD], USAGE, "'x'"),
     (["-oex", WORD], USAGE, "'x'"),
     (["-oe", WORD], USAGE, "''"),
