@@ -11,15 +11,15 @@
 #include "auth/http.h"
 #include "auth/identity_error.h"
 #include "auth/oauth.h"
+#include "auth/scope.h"
 #include "auth/store.h"
+#include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "base/xalloc.h"
 
 #define METADATA "/metadata/identity/oauth2/token"
 #define ARC_AGENT "/opt/azcmagent/bin/himds"
 #define VM_HOST "AZURE_POD_IDENTITY_AUTHORITY_HOST"
-#define SCOPE_END "/.default"
 
 /* clang-format off */
 /* How each kind is asked: where, by which version of its interface, with
@@ -214,35 +214,23 @@ struct request {
 	char host[HTTP_HOST_SIZE];
 };
 
-/* The scope names what its permissions are for; here that alone is asked. */
-static void
-add_resource(struct buf *url, const char *scope)
-{
-	size_t len = strcspn(scope, " "), end = strlen(SCOPE_END);
-	char *resource;
-
-	if (len > end && strncmp(scope + len - end, SCOPE_END, end) == 0)
-		len -= end;
-	resource = xstrndup(scope, len);
-	http_encode(url, resource);
-	free(resource);
-}
-
 static void
 make_url(struct request *q)
 {
 	const struct kind *kind = &kinds[q->identity->kind];
 	const char *endpoint = q->identity->endpoint.data;
+	char *resource = scope_resource(q->account->scope);
 
 	buf_init(&q->url, IDENTITY_URL_MAX * 2);
 	buf_addf(&q->url, "%s%capi-version=%s&resource=", endpoint,
 	    strchr(endpoint, '?') == NULL ? '?' : '&', kind->version);
-	add_resource(&q->url, q->account->scope);
+	http_encode(&q->url, resource);
 	if (kind->client != NULL && q->account->client_id != NULL) {
 		buf_addf(&q->url, "&%s=", kind->client);
 		http_encode(&q->url, q->account->client_id);
 	}
 	http_host(q->host, endpoint);
+	free(resource);
 }
 
 static int

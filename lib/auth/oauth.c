@@ -9,6 +9,7 @@
 #include "auth/http.h"
 #include "auth/jwt.h"
 #include "auth/oauth_error.h"
+#include "auth/redact.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -100,7 +101,7 @@ foreign_answer(const struct exchange *x, const struct http_response *response,
 	unsigned wait = response->retry_after;
 	char type[sizeof(response->type)];
 
-	oauth_redact(type, sizeof(type), response->type, x->sent);
+	redact_line(type, sizeof(type), response->type, x->sent);
 	if (*response->type == '\0')
 		error_prefix(err, "HTTP %ld", response->status);
 	else
@@ -440,64 +441,4 @@ oauth_date(
 	http_response_release(&response);
 	exchange_release(&x);
 	return result;
-}
-
-/* What follows the resource in a scope: granted ones may name it otherwise
- * (outlook.office.com, outlook.office365.com). */
-static const char *
-permission_of(const char *scope, size_t len)
-{
-	for (size_t i = len; i > 0; i--)
-		if (scope[i - 1] == '/')
-			return scope + i;
-	return scope;
-}
-
-static bool
-is_granted(const char *permission, size_t len, const char *granted)
-{
-	while (*(granted += strspn(granted, " ")) != '\0') {
-		size_t word = strcspn(granted, " ");
-		const char *has = permission_of(granted, word);
-
-		if ((size_t)(granted + word - has) == len &&
-		    strncasecmp(has, permission, len) == 0)
-			return true;
-		granted += word;
-	}
-	return false;
-}
-
-/* No permission of the resource: about the sign-in, or "all that is there". */
-static bool
-is_special(const char *permission, size_t len)
-{
-	static const char *const words[] = { "offline_access", "openid",
-		"profile", "email", ".default" };
-
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (strlen(words[i]) == len &&
-		    strncasecmp(permission, words[i], len) == 0)
-			return true;
-	return false;
-}
-
-bool
-oauth_scope_missing(
-    const char *asked, const char *granted, char out[OAUTH_WORD_SIZE])
-{
-	if (granted[strspn(granted, " ")] == '\0')
-		return false;
-	while (*(asked += strspn(asked, " ")) != '\0') {
-		size_t word = strcspn(asked, " ");
-		const char *want = permission_of(asked, word);
-		size_t len = (size_t)(asked + word - want);
-
-		if (!is_special(want, len) && !is_granted(want, len, granted)) {
-			snprintf(out, OAUTH_WORD_SIZE, "%.*s", (int)len, want);
-			return true;
-		}
-		asked += word;
-	}
-	return false;
 }

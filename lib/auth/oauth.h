@@ -13,7 +13,6 @@
 #ifndef OAUTH_H
 #define OAUTH_H
 
-#include <stdbool.h>
 #include <time.h>
 
 #include "auth/oauth_response.h"
@@ -85,10 +84,5 @@ double	oauth_pause(int next, const struct error *, double left,
 	    double random);
 
 void	oauth_sleep(double seconds);
-
-/* Was less granted than asked for? The first permission that is missing,
- * copied to 'out', and true. */
-bool	oauth_scope_missing(const char *asked, const char *granted,
-	    char out[OAUTH_WORD_SIZE]);
 
 #endif

@@ -2,24 +2,17 @@
 
 #include <jansson.h>
 #include <limits.h>
-#include <stdbool.h>
 #include <sysexits.h>
 
-#include "auth/http.h"
+#include "auth/redact.h"
 #include "base/encode.h"
 #include "base/error.h"
 #include "base/xalloc.h"
 
-#define REDACTED "<redacted>"
 #define INTERVAL_DEFAULT 5 /* RFC 8628 section 3.2 */
 #define INTERVAL_MAX 300
 #define CLAIMS_MAX (16u * 1024)
-/* A GUID has 36 characters; what is longer without a break, or has one of a
- * token's beginnings, is taken for a secret. */
-#define SECRET_RUN 40
-#define SECRET_WORD 20
-/* A credential shorter than this would be found in any text. */
-#define SENT_MIN 6
+#define GRAPH_ID "00000003-0000-0000-c000-000000000000"
 
 /* One answer while it is read. */
 struct answer {
@@ -467,88 +460,6 @@ oauth_response_device(struct oauth_device *out, const char *body, size_t len,
 	return result;
 }
 
-static bool
-is_token_char(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	       (c >= '0' && c <= '9') ||
-	       (c != '\0' && strchr("-._~+/=!*$", c) != NULL);
-}
-
-static bool
-looks_secret(const char *word, size_t len)
-{
-	static const char *const beginnings[] = { "eyJ", "EwA", "EwB", "M.C",
-		"M.R", "0.A", "1.A", "2.A", "FAQAB" };
-	size_t run = 0;
-
-	for (size_t i = 0; i < sizeof(beginnings) / sizeof(*beginnings); i++)
-		if (len >= SECRET_WORD &&
-		    strncmp(word, beginnings[i], strlen(beginnings[i])) == 0)
-			return true;
-	for (size_t i = 0; i < len; i++) {
-		/* Client secrets of Entra have a tilde, hosts and paths not. */
-		if (word[i] == '~' && len >= SECRET_WORD)
-			return true;
-		run = word[i] == '/' || word[i] == '.' ? 0 : run + 1;
-		if (run >= SECRET_RUN)
-			return true;
-	}
-	return false;
-}
-
-static void
-redact_words(struct buf *out, const char *text)
-{
-	while (*text != '\0') {
-		size_t len = 0;
-
-		while (is_token_char(text[len]))
-			len++;
-		if (len > 0 && looks_secret(text, len))
-			buf_adds(out, REDACTED);
-		else
-			buf_add(out, text, len > 0 ? len : 1);
-		text += len > 0 ? len : 1;
-	}
-}
-
-/* The credential, and the form in which it was sent. */
-static void
-cut_out(struct buf *text, const char *sent)
-{
-	struct buf encoded;
-	const char *echo;
-
-	if (sent == NULL || strlen(sent) < SENT_MIN)
-		return;
-	buf_init(&encoded, SIZE_MAX / 4);
-	http_encode(&encoded, sent);
-	while ((echo = strstr(text->data, sent)) != NULL)
-		buf_splice(
-		    text, (size_t)(echo - text->data), strlen(sent), " ", 1);
-	while ((echo = strcasestr(text->data, encoded.data)) != NULL)
-		buf_splice(
-		    text, (size_t)(echo - text->data), encoded.len, " ", 1);
-	buf_release(&encoded);
-}
-
-char *
-oauth_redact(char *out, size_t size, const char *text, const char *sent)
-{
-	struct buf plain, clean;
-
-	buf_init(&plain, SIZE_MAX / 4);
-	buf_init(&clean, SIZE_MAX / 4);
-	buf_add(&plain, text, strcspn(text, "\r\n"));
-	cut_out(&plain, sent);
-	redact_words(&clean, plain.data);
-	strlcpy(out, clean.data, size);
-	buf_release(&plain);
-	buf_release(&clean);
-	return out;
-}
-
 /* A field that only informs: wrong types count as missing. */
 static void
 copy_words(const struct answer *a, const char *name, const char *sent,
@@ -558,7 +469,7 @@ copy_words(const struct answer *a, const char *name, const char *sent,
 
 	*out = '\0';
 	if (text != NULL && is_printable(text, strlen(text)))
-		oauth_redact(out, size, text, sent);
+		redact_line(out, size, text, sent);
 }
 
 /* What a person reads, up to its first line end, or to what stands there in
@@ -576,7 +487,7 @@ copy_description(const struct answer *a, const char *name, const char *sent,
 	end = strstr(text, " Trace ID: ");
 	sentence =
 	    xstrndup(text, end == NULL ? strlen(text) : (size_t)(end - text));
-	oauth_redact(out, size, sentence, sent);
+	redact_line(out, size, sentence, sent);
 	freezero(sentence, strlen(sentence));
 }
 
@@ -731,4 +642,11 @@ out:
 	json_decref(a.root);
 	buf_release(&json);
 	return result;
+}
+
+bool
+oauth_claims_are_graphs(const struct oauth_claims *claims)
+{
+	return strcmp(claims->audience, GRAPH_ID) == 0 ||
+	       strstr(claims->audience, "://graph.microsoft.") != NULL;
 }

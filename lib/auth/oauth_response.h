@@ -19,6 +19,7 @@
 #ifndef OAUTH_RESPONSE_H
 #define OAUTH_RESPONSE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <time.h>
 
@@ -108,10 +109,7 @@ int	oauth_response_failure(struct oauth_failure *, const char *body,
  * opaque). */
 int	oauth_response_claims(struct oauth_claims *, const char *token,
 	    size_t len);
-
-/* 'text' up to its first line end, without 'sent' and without what looks
- * like a token: "<redacted>" stands in their place. Returns 'out'. */
-char	*oauth_redact(char *out, size_t size, const char *text,
-	    const char *sent);
+/* Is it for Microsoft Graph? Exchange refuses that. */
+bool	oauth_claims_are_graphs(const struct oauth_claims *);
 
 #endif

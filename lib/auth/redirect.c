@@ -5,6 +5,7 @@
 #include <sysexits.h>
 
 #include "auth/oauth_error.h"
+#include "auth/redact.h"
 #include "base/error.h"
 
 /* The parameters that count, decoded; a missing one is empty. */
@@ -173,7 +174,7 @@ take_answer(struct redirect *out, const struct answer *a)
 			return -1;
 		redirect_release(out);
 		strlcpy(out->error, a->error.data, sizeof(out->error));
-		oauth_redact(out->description, sizeof(out->description),
+		redact_line(out->description, sizeof(out->description),
 		    a->description.data, NULL);
 		return 0;
 	}

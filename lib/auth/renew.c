@@ -9,6 +9,7 @@
 #include "auth/http.h"
 #include "auth/identity.h"
 #include "auth/oauth.h"
+#include "auth/scope.h"
 #include "auth/store.h"
 #include "base/encode.h"
 #include "base/error.h"
@@ -214,22 +215,15 @@ set_token(struct token *token, const struct oauth_token *answer, time_t asked)
 	    answer->refresh_in == 0 ? 0 : asked + (time_t)answer->refresh_in;
 }
 
-static bool
-is_graph(const char *audience)
-{
-	return strcmp(audience, "00000003-0000-0000-c000-000000000000") == 0 ||
-	       strstr(audience, "://graph.microsoft.") != NULL;
-}
-
 /* A token can be good and yet of no use for SMTP. It may also be of use
  * without saying so (roles by Exchange's own RBAC), hence only warnings. */
 static void
 warn_of_rights(const struct account *account, const struct oauth_token *answer)
 {
-	char missing[OAUTH_WORD_SIZE];
+	char missing[SCOPE_WORD_SIZE];
 	struct oauth_claims claims;
 
-	if (oauth_scope_missing(account->scope, answer->scope.data, missing))
+	if (scope_missing(account->scope, answer->scope.data, missing))
 		log_line(LOG_WARNING,
 		    "account=<%s>: %s was asked for and not granted; look at "
 		    "the application's API permissions",
@@ -237,7 +231,7 @@ warn_of_rights(const struct account *account, const struct oauth_token *answer)
 	if (oauth_response_claims(&claims, answer->access_token.data,
 		answer->access_token.len) == -1)
 		return;
-	if (is_graph(claims.audience))
+	if (oauth_claims_are_graphs(&claims))
 		log_line(LOG_WARNING,
 		    "account=<%s>: the token is for Microsoft Graph, which "
 		    "Exchange's SMTP refuses; remove scope from outpost.conf, "

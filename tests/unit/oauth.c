@@ -241,24 +241,6 @@ what_a_person_must_mend_is_not_tried_again(void **state)
 	assert_true(oauth_pause(2, &hold, 60, 0.5) < 0);
 }
 
-static void
-missing_permission_is_found(void **state)
-{
-	static const char asked[] =
-	    "https://outlook.office.com/SMTP.Send offline_access";
-	char out[OAUTH_WORD_SIZE];
-
-	(void)state;
-	assert_false(oauth_scope_missing(asked, "", out));
-	assert_false(oauth_scope_missing(
-	    asked, "https://outlook.office365.com/smtp.send", out));
-	assert_true(oauth_scope_missing(
-	    asked, "https://outlook.office.com/IMAP.AccessAsUser.All", out));
-	assert_string_equal(out, "SMTP.Send");
-	assert_false(oauth_scope_missing(
-	    "https://outlook.office365.com/.default", "anything", out));
-}
-
 static struct token
 token_of(time_t issued, time_t refresh_in)
 {
@@ -320,7 +302,6 @@ main(void)
 		cmocka_unit_test(pauses_double_and_end_after_three_tries),
 		cmocka_unit_test(pause_past_the_deadline_is_none),
 		cmocka_unit_test(what_a_person_must_mend_is_not_tried_again),
-		cmocka_unit_test(missing_permission_is_found),
 		cmocka_unit_test(choice_follows_cache_and_rejection),
 		cmocka_unit_test(early_renewal_is_wished_from_its_time_on),
 	};
