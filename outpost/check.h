@@ -1,5 +1,6 @@
 /* The parts of 'outpost check': its steps (check.c), what lies on the disk
- * (check_files.c), and how findings are shown (check_report.c).
+ * (check_files.c), what the token says of itself (check_claims.c), and how
+ * findings are shown (check_report.c).
  *
  * A step looks at one thing and reports findings, each with what was found,
  * the server's own words, the likely cause and what to do; empty texts are left
@@ -60,6 +61,10 @@ struct check {
 
 /* Owners and modes of the configuration and of what it names. */
 void	check_files(struct check *);
+/* A step: what of the token's claims may keep Exchange from taking it. */
+int	check_claims(struct check *);
+/* Exchange refused the token: which claim is the likely cause. */
+void	check_explain_refusal(const struct check *, struct finding *);
 
 void	check_begin(struct check *);
 void	check_report(struct check *, const struct finding *);
