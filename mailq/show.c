@@ -23,7 +23,7 @@
 #define REASON_COLUMN 76
 #define INDENT 18
 #define CLEAN_SIZE (4 * ERROR_TEXT_SIZE)
-#define JSON_MAX (64u * 1024 * 1024)
+#define JSON_MAX (64u * 1024) /* of a recipient, or of all but these */
 
 struct listing {
 	const struct mailq *mailq;
@@ -231,6 +231,9 @@ print_json(struct listing *l, const struct entry *e)
 		(void)buf_adds(&out, between);
 		put_recipient(&out, e, r);
 		between = ", ";
+		/* There may be many. */
+		(void)fwrite(out.data, 1, out.len, stdout);
+		buf_clear(&out);
 	}
 	(void)buf_adds(&out, "]}\n");
 	(void)fwrite(out.data, 1, out.len, stdout);
@@ -323,22 +326,26 @@ mailq_count(const struct mailq *m, struct error *err)
 
 /* One message, whole. */
 
-/* With LF for CR LF; control characters made visible on a terminal. */
+/* With LF for CR LF; for a terminal all but line ends and tabs is cleaned.
+ * There is a NUL behind the text. */
 static void
 print_text(const char *text, size_t len)
 {
 	bool terminal = isatty(STDOUT_FILENO) == 1;
+	char piece[LOG_PIECE_SIZE];
 
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)text[i];
+	for (size_t i = 0; i < len;) {
+		char c = text[i];
 
-		if (c == '\r' && i + 1 < len && text[i + 1] == '\n')
-			continue;
-		if (terminal && (c < ' ' || c == 0x7f) && c != '\n' &&
-		    c != '\t')
-			(void)printf("^%c", c ^ 0x40);
-		else
+		if (c == '\r' && text[i + 1] == '\n') {
+			i++;
+		} else if (!terminal || c == '\n' || c == '\t') {
 			(void)putchar(c);
+			i++;
+		} else {
+			i += log_clean_piece(piece, text + i);
+			(void)fputs(piece, stdout);
+		}
 	}
 }
 

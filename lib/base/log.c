@@ -73,36 +73,39 @@ utf8_length(const unsigned char *text)
 
 /* stravis(3) knows one locale, ours is none, so that UTF-8 passes it in
  * pieces: what is UTF-8 and no C1 control stays, the rest is made visible. */
+size_t
+log_clean_piece(char piece[LOG_PIECE_SIZE], const char *text)
+{
+	const unsigned char *in = (const unsigned char *)text;
+	size_t take = *in < 0x80 ? 1 : utf8_length(in);
+
+	/* vis(3) leaves printable ASCII as it is, and is slow. */
+	if ((take == 1 && *in >= ' ' && *in < 0x7f) ||
+	    (take > 1 && (in[0] != 0xc2 || in[1] >= 0xa0))) {
+		memcpy(piece, in, take);
+		piece[take] = '\0';
+		return take;
+	}
+	vis(piece, *in, VIS_OCTAL | VIS_CSTYLE | VIS_NL | VIS_TAB | VIS_NOSLASH,
+	    *in != '\0' ? in[1] : '0');
+	return 1;
+}
+
 char *
 log_clean(char *out, size_t size, const char *text)
 {
-	const unsigned char *in = (const unsigned char *)text;
 	size_t used = 0;
 
-	while (*in != '\0') {
-		char piece[8];
-		size_t take = *in < 0x80 ? 1 : utf8_length(in), len;
+	while (*text != '\0') {
+		char piece[LOG_PIECE_SIZE];
+		size_t take = log_clean_piece(piece, text);
+		size_t len = strlen(piece);
 
-		/* vis(3) leaves printable ASCII as it is, and is slow. */
-		if (take == 1 && *in >= ' ' && *in < 0x7f) {
-			piece[0] = (char)*in;
-			piece[1] = '\0';
-		} else if (take > 1 && (in[0] != 0xc2 || in[1] >= 0xa0)) {
-			memcpy(piece, in, take);
-			piece[take] = '\0';
-		} else {
-			take = 1;
-			vis(piece, *in,
-			    VIS_OCTAL | VIS_CSTYLE | VIS_NL | VIS_TAB |
-				VIS_NOSLASH,
-			    in[1]);
-		}
-		len = strlen(piece);
 		if (used + len + 1 > size)
 			break;
 		memcpy(out + used, piece, len);
 		used += len;
-		in += take;
+		text += take;
 	}
 	if (size > 0)
 		out[used] = '\0';

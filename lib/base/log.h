@@ -10,6 +10,8 @@
 
 #include <stddef.h>
 
+#define LOG_PIECE_SIZE	8	/* what becomes of a character */
+
 enum log_target {
 	LOG_TO_NOTHING,		/* until log_open() */
 	LOG_TO_SYSLOG,
@@ -36,5 +38,8 @@ void	log_line(int priority, const char *format, ...)
 /* 'text' with control characters and what is not UTF-8 made visible, as
  * stravis(3) does, cut to 'size' bytes with the NUL. Returns 'out'. */
 char	*log_clean(char *out, size_t size, const char *text);
+/* The same of its first character, or of a byte that is none: how many bytes
+ * that is. For who shows lines, and more than fit into 'out'. */
+size_t	log_clean_piece(char piece[LOG_PIECE_SIZE], const char *text);
 
 #endif

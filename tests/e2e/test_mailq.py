@@ -11,6 +11,7 @@ import pytest
 
 from support import (ACCOUNT, BUILD, CONFIG, NOUSER, OK, SANITIZED,
                      UNAVAILABLE, USAGE, fill_queue)
+from test_login import on_a_terminal
 from test_queueing import SIMPLE, finish, has_said, start, wait_until
 from test_runner import NOBODY, edit, queue
 
@@ -194,6 +195,40 @@ def test_a_message_is_shown_whole(outpost):
     assert "Subject: hello\n" in text
     assert text.endswith("\n\none\n\ntwo\n")
     assert "\r" not in text
+
+
+def test_a_terminal_is_not_steered_by_what_is_shown(outpost):
+    body = (b"caf\xc3\xa9\tx\n\x1b[31m \xc2\x9b31m \x9b31m \xe9 \x7f \a\rz"
+            b"\n\xe2\x82\n")
+    entry = queue(outpost, message=b"Subject: s\n\n" + body)
+    shown, _ = on_a_terminal(outpost, "mailq", "-s", entry.id)
+    assert shown.endswith(
+        "\r\n\r\ncaf\u00e9\tx\r\n\\033[31m \\302\\23331m \\23331m \\351 "
+        "\\177 \\a\r\nz\r\n\\342\\202\r\n")
+    done = subprocess.run([BUILD / "mailq", "-s", entry.id],
+                          env=outpost.environment(), capture_output=True)
+    assert done.stdout.endswith(b"\n\n" + body.replace(b"\r", b"\n"))
+
+
+def test_what_a_server_said_breaks_no_listing(outpost):
+    """Whatever bytes the message's file holds."""
+    entry = queue(outpost)
+    said = (b"451 \"x\" \\ \x1b[2J\t\x7f \x9b1m \xc2\x9b1m \xff \xc0\x80 "
+            b"\xed\xa0\x80 \xf4\x90\x80\x80 caf\xc3\xa9 \xe2\x82")
+    entry.path.write_bytes(entry.path.read_bytes().replace(
+        b"recipient: a@example.org\n", b"recipient: a@example.org\n"
+        b"error: 75 retry 60 no 4.3.0 " + said + b"\nhint: " + said + b"\n"))
+    for options in (["-j"], ["-v"]):
+        done = subprocess.run([BUILD / "mailq", *options],
+                              env=outpost.environment(), capture_output=True)
+        assert done.stderr == b""
+        text = done.stdout.decode()
+        assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", text)
+    [recipient] = json.loads(mailq(outpost, "-j"))["recipients"]
+    for told in (recipient["delay_reason"], recipient["hint"]):
+        assert told.startswith('451 "x" \\ ')
+        assert told.endswith("\\377 \\300\\200 \\355\\240\\200 "
+                             "\\364\\220\\200\\200 caf\u00e9 \\342\\202")
 
 
 def test_failed_messages_are_listed_and_tried_again(outpost, office):
