@@ -143,36 +143,13 @@ scan_delimited(struct parser *p, char close, const char *unclosed)
 	return 0;
 }
 
-/* Length of an encoded word here, RFC 2047 section 2; 0 if there is none.
- * Some programs leave specials unencoded in it. */
-static size_t
-encoded_word_at(const struct parser *p)
-{
-	size_t marks = 0, n;
-
-	for (n = 2; p->at + n < p->len && n < 2 * ENCODED_WORD_MAX; n++) {
-		char c = p->text[p->at + n];
-
-		if (is_blank(c) || is_control(c))
-			return 0;
-		if (c != '?')
-			continue;
-		if (++marks == 3 && p->at + n + 1 < p->len &&
-		    p->text[p->at + n + 1] == '=')
-			return n + 2;
-		if (marks == 3)
-			return 0;
-	}
-	return 0;
-}
-
+/* Some programs leave specials unencoded in an encoded word. */
 static void
 scan_atom(struct parser *p)
 {
-	size_t from = p->at, encoded = 0;
+	size_t from = p->at;
+	size_t encoded = encoded_word_length(p->text + from, p->len - from);
 
-	if (p->len - p->at > 2 && memcmp(p->text + p->at, "=?", 2) == 0)
-		encoded = encoded_word_at(p);
 	while (p->at < p->len && is_atext(p->text[p->at]))
 		p->at++;
 	p->token.kind = TOKEN_ATOM;

@@ -41,6 +41,26 @@ encoded_word_needed(const char *text, size_t len)
 	return false;
 }
 
+size_t
+encoded_word_length(const char *text, size_t len)
+{
+	size_t marks = 0, n;
+
+	if (len < 2 || memcmp(text, "=?", 2) != 0)
+		return 0;
+	for (n = 2; n < len && n < 2 * ENCODED_WORD_MAX; n++) {
+		unsigned char c = (unsigned char)text[n];
+
+		if (c <= ' ' || c == 0x7f)
+			return 0;
+		if (c != '?')
+			continue;
+		if (++marks == 3)
+			return n + 1 < len && text[n + 1] == '=' ? n + 2 : 0;
+	}
+	return 0;
+}
+
 static size_t
 q_cost(const char *text, size_t len)
 {
@@ -147,6 +167,20 @@ write_word(struct writer *w, const char *text, size_t len)
 	w->column += w->out->len - before;
 }
 
+static void
+write_fold(struct writer *w)
+{
+	(void)buf_adds(w->out, "\r\n ");
+	w->column = 1;
+}
+
+static void
+write_blank(struct writer *w)
+{
+	(void)buf_addc(w->out, ' ');
+	w->column++;
+}
+
 static const char *
 charset_of(const char *text, size_t len)
 {
@@ -158,41 +192,47 @@ charset_of(const char *text, size_t len)
 	return "iso-8859-1";
 }
 
-void
-encoded_word_phrase(
-    struct buf *out, const char *text, size_t len, size_t column)
+/* All of it, encoded words or not, as such. */
+static void
+write_run(struct writer *w, const char *text, size_t len)
 {
-	struct writer w = { .out = out, .column = column };
 	size_t frame, room, piece;
 	bool first = true;
 
-	if (q_cost(text, len) == 0)
-		return;
-	w.utf8 = utf8_valid(text, len);
-	w.charset = charset_of(text, len);
-	w.base64 = (len + 2) / 3 * 4 < q_cost(text, len);
-	frame = word_frame(&w);
+	w->utf8 = utf8_valid(text, len);
+	w->charset = charset_of(text, len);
+	w->base64 = (len + 2) / 3 * 4 < q_cost(text, len);
+	frame = word_frame(w);
 	while (len > 0) {
-		room = w.column + frame < LINE_MAX_ENCODED
-			   ? LINE_MAX_ENCODED - w.column - frame
+		room = w->column + frame < LINE_MAX_ENCODED
+			   ? LINE_MAX_ENCODED - w->column - frame
 			   : 0;
 		if (room > ENCODED_WORD_MAX - frame)
 			room = ENCODED_WORD_MAX - frame;
-		piece = piece_length(&w, text, len, room);
+		piece = piece_length(w, text, len, room);
 		/* A sliver at the end of a line is not worth a word. */
 		if (piece < len && (piece == 0 || (first && room < 24)) &&
-		    w.column > 1) {
+		    w->column > 1) {
 			/* The blank before, if any, joins the fold. */
-			(void)buf_adds(out, "\r\n ");
-			w.column = 1;
+			write_fold(w);
 			first = false;
 			continue;
 		}
-		write_word(&w, text, piece);
+		write_word(w, text, piece);
 		text += piece;
 		len -= piece;
 		first = false;
 	}
+}
+
+/* A word that is encoded already. */
+static void
+write_encoded(struct writer *w, const char *word, size_t len)
+{
+	if (w->column > 1 && w->column + len > LINE_MAX_ENCODED)
+		write_fold(w);
+	(void)buf_add(w->out, word, len);
+	w->column += len;
 }
 
 /* The word that begins at 'at', up to the next blank. */
@@ -204,10 +244,81 @@ word_end(const char *text, size_t len, size_t at)
 	return at;
 }
 
+static size_t
+skip_blanks(const char *text, size_t len, size_t at)
+{
+	while (at < len && is_blank(text[at]))
+		at++;
+	return at;
+}
+
+/* Is it one encoded word, which may stay? Specials may not in a phrase. */
+static bool
+is_encoded(const char *word, size_t len, bool phrase)
+{
+	if (encoded_word_length(word, len) != len ||
+	    encoded_word_needed(word, len))
+		return false;
+	for (size_t i = 0; phrase && i < len; i++)
+		if (strchr("()<>@,;:\\\"/[].", word[i]) != NULL)
+			return false;
+	return len > 0;
+}
+
+/* The next encoded word at or after 'at', its end in '*end'. */
+static size_t
+find_encoded(const char *text, size_t len, size_t at, bool phrase, size_t *end)
+{
+	while ((at = skip_blanks(text, len, at)) < len) {
+		*end = word_end(text, len, at);
+		if (is_encoded(text + at, *end - at, phrase))
+			return at;
+		at = *end;
+	}
+	*end = len;
+	return len;
+}
+
+/* What is between encoded words is encoded with the blanks around it: a
+ * reader drops the one that separates the words. */
+static void
+write_all(struct writer *w, const char *text, size_t len, bool phrase)
+{
+	size_t at = 0, word, end;
+	bool begun = false;
+
+	for (; at < len; at = end) {
+		word = find_encoded(text, len, at, phrase, &end);
+		if (skip_blanks(text, word, at) < word) {
+			if (begun)
+				write_blank(w);
+			write_run(w, text + at, word - at);
+			begun = true;
+		}
+		if (word == len)
+			break;
+		if (begun)
+			write_blank(w);
+		write_encoded(w, text + word, end - word);
+		begun = true;
+	}
+}
+
+void
+encoded_word_phrase(
+    struct buf *out, const char *text, size_t len, size_t column)
+{
+	struct writer w = { .out = out, .column = column };
+
+	if (q_cost(text, len) > 0)
+		write_all(&w, text, len, true);
+}
+
 /* Folds within the run go: the words are folded anew. */
 static void
 encode_unfolded(struct buf *out, const char *text, size_t len, size_t column)
 {
+	struct writer w = { .out = out, .column = column };
 	struct buf flat;
 
 	buf_init(&flat, len);
@@ -218,29 +329,48 @@ encode_unfolded(struct buf *out, const char *text, size_t len, size_t column)
 		else
 			(void)buf_addc(&flat, text[i]);
 	}
-	encoded_word_phrase(out, flat.data, flat.len, column);
+	if (q_cost(flat.data, flat.len) > 0)
+		write_all(&w, flat.data, flat.len, false);
 	buf_release(&flat);
+}
+
+/* The run of words that must be encoded, and of encoded words beside it. */
+static void
+find_run(const char *text, size_t len, size_t *from, size_t *to)
+{
+	size_t begin = len, end; /* of a series of such words */
+	bool needed = false;     /* one of the series must be encoded */
+
+	*from = *to = len;
+	for (size_t i = 0; (i = skip_blanks(text, len, i)) < len; i = end) {
+		bool needs;
+
+		end = word_end(text, len, i);
+		needs = encoded_word_needed(text + i, end - i);
+		if (!needs && !is_encoded(text + i, end - i, false)) {
+			begin = len;
+			needed = false;
+			continue;
+		}
+		if (begin == len)
+			begin = i;
+		needed = needed || needs;
+		if (!needed)
+			continue;
+		if (*from == len)
+			*from = begin;
+		*to = end;
+	}
 }
 
 void
 encoded_word_text(struct buf *out, const char *text, size_t len, size_t column)
 {
-	size_t from = len, to = 0, end, line;
+	size_t from, to, line;
 	bool blank = true;
 
-	for (size_t i = 0; i < len; i = end) {
-		end = word_end(text, len, i);
-		if (end == i) {
-			end++;
-			continue;
-		}
-		if (!encoded_word_needed(text + i, end - i))
-			continue;
-		if (from > i)
-			from = i;
-		to = end;
-	}
-	if (from > to) {
+	find_run(text, len, &from, &to);
+	if (from == len) {
 		(void)buf_add(out, text, len);
 		return;
 	}

@@ -19,14 +19,19 @@ struct buf;
 
 /* Must it be encoded: bytes over 127 or control characters? */
 bool	encoded_word_needed(const char *text, size_t len);
+/* Octets of the encoded word that 'text' begins with, as it should be or with
+ * specials left in it; 0 if there is none. */
+size_t	encoded_word_length(const char *text, size_t len);
 /* Append all of 'text' as encoded words, separated by CR LF and a blank where
  * a line would pass 76 octets; 'column' is how much of the line is used. What
- * is written is legal in a phrase (section 5 (3)), hence also elsewhere. */
+ * is written is legal in a phrase (section 5 (3)), hence also elsewhere. Words
+ * that are encoded already stay. */
 void	encoded_word_phrase(struct buf *out, const char *text, size_t len,
 	    size_t column);
 /* Append unstructured text (Subject): only the run of words from the first
- * to the last that need it is encoded, the rest stays byte for byte, line
- * breaks outside of the run included. */
+ * to the last that need it is encoded, with the encoded words beside it, since
+ * a reader drops the blanks between two (section 6.2). The rest stays byte for
+ * byte, line breaks outside of the run included. */
 void	encoded_word_text(struct buf *out, const char *text, size_t len,
 	    size_t column);
 

@@ -123,6 +123,34 @@ folds_inside_the_run_are_dropped(void **state)
 }
 
 static void
+encoded_words_stay_and_blanks_beside_them_are_kept(void **state)
+{
+	static const char phrase[] = "=?utf-8?Q?=C3=9F?= \xc3\xb6 =?x?q?a,b?=";
+	struct buf out;
+
+	(void)state;
+	expect_text("=?utf-8?Q?=C3=9F?=  =?utf-8?B?w6Q=?= a",
+	    "=?utf-8?Q?=C3=9F?=  =?utf-8?B?w6Q=?= a");
+	expect_text(
+	    "a =?utf-8?Q?=C3=9F?= \xc3\xb6 b =?utf-8?B?w6Q=?= =?x?q?,?= c",
+	    "a =?utf-8?Q?=C3=9F?= =?utf-8?B?IMO2?= b =?utf-8?B?w6Q=?= "
+	    "=?x?q?,?= c");
+	expect_text("=?utf-8?Q?=C3=9F?=\r\n \xc3\xb6 =?x?q?,?= \xc3\xb6\tx",
+	    "=?utf-8?Q?=C3=9F?= =?utf-8?Q?_=C3=B6_?= =?x?q?,?= "
+	    "=?utf-8?B?IMO2?=\tx");
+	expect_text("=?x?q?a?= b \xc3\xb6 c =?x?q?a?=",
+	    "=?x?q?a?= b =?utf-8?B?w7Y=?= c =?x?q?a?=");
+	/* What only looks like one is text. */
+	expect_text("=?x?q?\xc3\xb6?= =?a?= =?x?q?a?=",
+	    "=?utf-8?B?PT94P3E/w7Y/PQ==?= =?a?= =?x?q?a?=");
+	buf_init(&out, 1000);
+	encoded_word_phrase(&out, phrase, strlen(phrase), 0);
+	assert_string_equal(
+	    out.data, "=?utf-8?Q?=C3=9F?= =?utf-8?B?IMO2ID0/eD9xP2EsYj89?=");
+	buf_release(&out);
+}
+
+static void
 latin_1_is_told_from_the_unknown(void **state)
 {
 	(void)state;
@@ -242,6 +270,8 @@ main(void)
 		cmocka_unit_test(ascii_stays_as_it_is),
 		cmocka_unit_test(only_the_words_that_need_it_are_encoded),
 		cmocka_unit_test(folds_inside_the_run_are_dropped),
+		cmocka_unit_test(
+		    encoded_words_stay_and_blanks_beside_them_are_kept),
 		cmocka_unit_test(latin_1_is_told_from_the_unknown),
 		cmocka_unit_test(controls_do_not_pass),
 		cmocka_unit_test(specials_are_encoded_for_phrases),
