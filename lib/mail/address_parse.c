@@ -261,9 +261,10 @@ add_token(struct buf *out, const struct parser *p, const struct token *t)
 		(void)buf_add(out, p->text + t->at, t->len);
 }
 
-/* The name: 'count' words before '<', or else a comment. */
+/* The name: 'count' words before '<', or else a comment, which then belongs to
+ * the mailbox: it ends at '*end' at least. */
 static void
-set_display(struct parser *p, struct mailbox *m, size_t count)
+set_display(struct parser *p, struct mailbox *m, size_t count, size_t *end)
 {
 	struct buf b;
 
@@ -282,6 +283,8 @@ set_display(struct parser *p, struct mailbox *m, size_t count)
 		add_unquoted(&b, p->text + p->comment_at + 1,
 		    p->comment_end - p->comment_at - 2);
 		m->obsolete = true;
+		if (*end < p->comment_end)
+			*end = p->comment_end;
 	}
 	m->display = address_take_trimmed(&b);
 }
@@ -413,11 +416,8 @@ parse_plain(struct parser *p)
 			    "more than one word in an address");
 		}
 		end = words_end(p, i);
-		if (i == p->count) {
-			set_display(p, &m, 0);
-			if (end < p->comment_end)
-				end = p->comment_end;
-		}
+		if (i == p->count)
+			set_display(p, &m, 0, &end);
 		if (found(p, &m, p->words[from].at, end) == -1)
 			return -1;
 	}
@@ -473,10 +473,8 @@ parse_angle(struct parser *p, size_t from)
 		mailbox_release(&m);
 		return 0;
 	}
-	set_display(p, &m, names);
 	end = p->token_end;
-	if (end < p->comment_end)
-		end = p->comment_end;
+	set_display(p, &m, names, &end);
 	return found(p, &m, from, end);
 bad:
 	mailbox_release(&m);

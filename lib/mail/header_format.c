@@ -56,7 +56,52 @@ encode_mailbox(void *arg, const struct mailbox *m, struct buf *out)
 	return true;
 }
 
-/* What no encoding reached: comments beside a name, broken addresses. */
+/* Text of a comment up to a parenthesis or backslash; how much it was. */
+static size_t
+encode_comment(struct buf *out, const char *text, size_t *column)
+{
+	size_t len = strcspn(text, "()\\"), before = out->len;
+	const char *line;
+
+	encoded_word_text(out, text, len, *column);
+	line = memrchr(out->data + before, '\n', out->len - before);
+	*column = line == NULL ? *column + out->len - before
+			       : (size_t)(out->data + out->len - line) - 1;
+	return len;
+}
+
+/* Raw 8-bit in comments becomes encoded words, RFC 2047 section 5 (2). */
+static void
+encode_comments(struct buf *value, size_t from)
+{
+	size_t column = from;
+	bool quoted = false;
+	unsigned depth = 0;
+	struct buf out;
+
+	buf_init(&out, HEADER_OUT_MAX);
+	for (size_t at = from, n; at < value->len; at += n) {
+		char c = value->data[at];
+
+		n = c == '\\' && at + 1 < value->len ? 2 : 1;
+		if (c == '"' && depth == 0)
+			quoted = !quoted;
+		else if (c == '(' && !quoted)
+			depth++;
+		else if (c == ')' && depth > 0)
+			depth--;
+		else if (depth > 0 && c != '\\') {
+			n = encode_comment(&out, value->data + at, &column);
+			continue;
+		}
+		(void)buf_add(&out, value->data + at, n);
+		column = c == '\n' ? 0 : column + n;
+	}
+	(void)buf_splice(value, from, value->len - from, out.data, out.len);
+	buf_release(&out);
+}
+
+/* What no encoding reached: broken addresses. */
 static void
 replace_8bit(struct buf *b, size_t from)
 {
@@ -75,6 +120,8 @@ encode_addresses(struct buf *out, const char *value, size_t len)
 	if (address_map(out, value, len, encode_mailbox, &in_address, NULL) ==
 	    -1)
 		encoded_word_text(out, value, len, out->len);
+	else if (utf8_has_8bit(out->data + from, out->len - from))
+		encode_comments(out, from);
 	if (!in_address || !utf8_valid(out->data + from, out->len - from))
 		replace_8bit(out, from);
 }

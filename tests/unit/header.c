@@ -234,7 +234,13 @@ raw_text_is_encoded(void **state)
 	    "To: =?utf-8?B?SsO2cmc=?= <a@b.org>, \"x\" <c@d.org>\r\n");
 	expect("From: a@b.org (J\xc3\xb6rg)\n",
 	    "From: =?utf-8?B?SsO2cmc=?= <a@b.org>\r\n");
-	expect("To: Ann <a@b.org> (\xc3\xb6)\n", "To: Ann <a@b.org> (?\?)\r\n");
+	expect("To: Ann <a@b.org> (\xc3\xb6 (in \\( \xf6) x), \"(\xc3\xb6\" "
+	       "<c@d>,\n"
+	       " J\xc3\xb6 <e@f> (desk)\n",
+	    "To: Ann <a@b.org> (=?utf-8?B?w7Y=?= (in \\( =?iso-8859-1?Q?=F6?=) "
+	    "x)"
+	    ", =?utf-8?B?KMO2?= <c@d>,\r\n =?utf-8?B?SsO2?= <e@f> "
+	    "(desk)\r\n");
 	expect("To: <<\xc3\xb6\n", "To: =?utf-8?B?PDzDtg==?=\r\n");
 	expect("To: j\xf6@b.org\n", "To: j?@b.org\r\n");
 }
@@ -244,7 +250,7 @@ international_domains_become_a_labels(void **state)
 {
 	(void)state;
 	expect("To: Ann <a@b\xc3\xbc.org> (x), Bob <b@c.org> (y)\n",
-	    "To: Ann <a@xn--b-eha.org>, Bob <b@c.org> (y)\r\n");
+	    "To: Ann <a@xn--b-eha.org> (x), Bob <b@c.org> (y)\r\n");
 	expect("X-Original-From: a@b\xc3\xbc.org\n",
 	    "X-Original-From: <a@xn--b-eha.org>\r\n");
 }
