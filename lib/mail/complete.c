@@ -308,7 +308,8 @@ header_content_lines(const struct header *h)
 	char *encoding = header_get(h, "Content-Transfer-Encoding");
 	enum content_lines lines = CONTENT_BREAK;
 
-	if (type != NULL && is_sealed(type))
+	if ((type != NULL && is_sealed(type)) ||
+	    header_has(h, "DKIM-Signature"))
 		lines = CONTENT_KEEP;
 	else if ((type == NULL || is_type(type, "text/")) &&
 		 (encoding == NULL || is_type(encoding, "7bit") ||
