@@ -391,6 +391,7 @@ send_message(struct job *job, struct error *err)
 		.entry = &job->entry,
 		.spool = &job->spool,
 		.queue_only = job->end.queue_only,
+		.mail_errors = job->end.mail_errors,
 		.signalled = &signalled,
 		.note = send_note,
 	};

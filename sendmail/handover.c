@@ -56,6 +56,7 @@ handover_end(struct handover *h, struct error *err)
 	struct handoff_end end = {
 		.body_size = h->content.size,
 		.queue_only = h->message.options->queue_only,
+		.mail_errors = h->message.options->mail_errors,
 	};
 	struct buf header;
 	int result = -1;

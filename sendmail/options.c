@@ -243,17 +243,20 @@ set_mode(struct options *o, char letter, char *argument, struct error *err)
 	return usage(err, NULL);
 }
 
-/* All of them tell on standard error and by the exit status. */
+/* All of them tell on standard error and by the exit status: an error that
+ * ends with 0, as 'e' has it, is one that nobody sees. 'w' would look for the
+ * caller's terminal, which standard error is. */
 static int
 set_error_mode(
     struct options *o, char letter, char *argument, struct error *err)
 {
-	(void)o;
 	(void)letter;
 	if (*argument == '=')
 		argument++;
-	if (*argument != '\0' && strchr("mpqwe", *argument) != NULL)
+	if (*argument != '\0' && strchr("mpqwe", *argument) != NULL) {
+		o->mail_errors = strchr("mwe", *argument) != NULL;
 		return 0;
+	}
 	error_set(
 	    err, EX_USAGE, "5.5.4", "there is no error mode '%s'", argument);
 	return usage(err, "it is one of m, p, q, w, e");

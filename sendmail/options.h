@@ -41,6 +41,7 @@ struct options {
 	bool smtputf8;			/* -U */
 	bool eight_bit;			/* -B8BITMIME */
 	bool queue_only;		/* -odq, -odd */
+	bool mail_errors;		/* -oem, -oew, -oee */
 	bool force;			/* -qf: also what is not due */
 	unsigned interval;		/* -q5m: seconds between runs; 0: one */
 	/* -qI, -qR, -qS: as pattern.h has them. */

@@ -122,6 +122,7 @@ on_mail(void *arg, const struct smtp_command *command, struct error *err)
 	s->options.sender = s->sender;
 	s->options.eight_bit = command->eight_bit;
 	s->options.smtputf8 = command->smtputf8;
+	s->options.mail_errors = false; /* the reply tells */
 	s->options.notify = s->options.ret = s->options.envid = NULL;
 	handover_init(&s->handover, &s->options, setup->config, &s->caller,
 	    setup->handoff);

@@ -214,7 +214,7 @@ conclude(struct work *w, int result, struct error *why, struct error *err)
 		.config = w->delivery->submission->config,
 		.host = w->delivery->submission->helo,
 		.now = time(NULL),
-		.caller_waits = true,
+		.told_by_exit = !d->mail_errors,
 	};
 	size_t sent;
 	struct error trouble;

@@ -42,6 +42,7 @@ struct delivery {
 	struct entry *entry;	/* id, uid, arrived, envelope, header */
 	struct spool *spool;
 	bool queue_only;	/* send nothing now */
+	bool mail_errors;	/* a refusal is told by a notification too */
 	/* The signal that asks us to end, or 0. */
 	const volatile sig_atomic_t *signalled;
 	/* What the caller is to be told though all is well: 'N' a line, 'I' a

@@ -311,6 +311,7 @@ handoff_end(struct handoff *h, const struct handoff_end *end, struct error *err)
 	record_put_number(&text, "smtputf8", end->smtputf8);
 	record_put_number(&text, "lines", end->lines);
 	record_put_number(&text, "queue_only", end->queue_only);
+	record_put_number(&text, "mail_errors", end->mail_errors);
 	result = send_frames(h, FRAME_END, text.data, text.len, err);
 	buf_release(&text);
 	return result;
@@ -448,7 +449,7 @@ finish_envelope(struct receiving *r, struct error *err)
 static int
 take_end(struct receiving *r, const struct buf *payload, struct error *err)
 {
-	long long size, eight_bit, smtputf8, lines, queue_only;
+	long long size, eight_bit, smtputf8, lines, queue_only, mail_errors;
 	struct record record;
 	int result = -1;
 
@@ -462,6 +463,8 @@ take_end(struct receiving *r, const struct buf *payload, struct error *err)
 	    record_get_number(&record, "lines", 0, CONTENT_QUOTE, &lines) ==
 		-1 ||
 	    record_get_number(&record, "queue_only", 0, 1, &queue_only) == -1 ||
+	    record_get_number(&record, "mail_errors", 0, 1, &mail_errors) ==
+		-1 ||
 	    (uint64_t)size != r->body_size)
 		(void)protocol_error(err);
 	else {
@@ -471,6 +474,7 @@ take_end(struct receiving *r, const struct buf *payload, struct error *err)
 			.smtputf8 = smtputf8 == 1,
 			.lines = (enum content_lines)lines,
 			.queue_only = queue_only == 1,
+			.mail_errors = mail_errors == 1,
 		};
 		r->envelope->eight_bit = r->end->eight_bit;
 		r->envelope->smtputf8 = r->end->smtputf8;

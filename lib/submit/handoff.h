@@ -59,6 +59,8 @@ struct handoff_end {
 	bool smtputf8;
 	enum content_lines lines;	/* what is to be done to the body */
 	bool queue_only;		/* send nothing now */
+	bool mail_errors;		/* notify the sender too of a refusal
+					 * that the exit code tells */
 };
 
 /* sendmail's side. */

@@ -115,7 +115,7 @@ keep_failed(const struct settle *s, struct entry *e, struct spool *spool)
 	struct error trouble;
 	int result;
 
-	if (s->caller_waits && nobody_has_it(&e->envelope))
+	if (s->told_by_exit && nobody_has_it(&e->envelope))
 		tell_by_exit(&e->envelope);
 	notify_failed(&notify, e);
 	e->next = s->now;

@@ -2,7 +2,7 @@
  * leaves the queue, it waits for the next attempt, or it has failed and is
  * kept to be looked at. One place for messages that a caller brings and for
  * those that are in the queue already. Senders are notified of recipients who
- * were refused or given up, unless an exit code tells them.
+ * were refused or given up, unless an exit code is enough.
  */
 #ifndef SETTLE_H
 #define SETTLE_H
@@ -25,7 +25,8 @@ struct settle {
 	const struct config *config;
 	const char *host;	/* this host's name */
 	time_t now;
-	bool caller_waits;	/* and sees an exit code */
+	bool told_by_exit;	/* a caller waits and sees an exit code, which
+				 * is enough */
 };
 
 /* 'why' is what submit_send() said, or why there was no attempt; it does not

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from m365 import Microsoft365
-from support import (ACCOUNT, BUILD, DATAERR, NOPERM, OK, UNDER, USAGE,
+from support import (ACCOUNT, BUILD, DATAERR, NOPERM, NOUSER, OK, UNDER, USAGE,
                      Outpost)
 
 SHORT, WHOLE = b"one\r\n", b"one\r\n.\r\ntwo\r\n"
@@ -170,6 +170,41 @@ def test_the_last_of_several_senders_counts(outpost, office):
     finally:
         office.mailbox(ACCOUNT).send_as.clear()
         outpost.set(send_as=None)
+
+
+NOBODY = "550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient not found"
+
+
+@pytest.mark.parametrize("options, mailed", [
+    ([], False), (["-oep"], False), (["-eq"], False), (["-e", "p"], False),
+    (["-oem", "-OErrorMode=quiet"], False), (["-oem", "-Nnever"], False),
+    (["-oem"], True), (["-em"], True), (["-oew"], True), (["-e", "e"], True),
+    (["-o", "em"], True), (["-OErrorMode=mail-back"], True),
+], ids=words)
+def test_a_refusal_is_told_and_by_mail_where_that_is_asked(outpost, office,
+                                                           options, mailed):
+    outpost.set_main(admin="it@contoso.com")
+    office.fault(f"at RCPT reply {NOBODY}")
+    result = outpost.sendmail(*options, WORD, input=TEXT)
+    assert (result.code, result.out) == (NOUSER, ""), result
+    assert "RecipientNotFound" in result.err
+    assert [e.pending for e in outpost.waiting()] == \
+        [[ACCOUNT, "it@contoso.com"]] * mailed
+    for notice in outpost.waiting():
+        assert b"RecipientNotFound" in notice.body
+        assert f"Final-Recipient: rfc822; {WORD}".encode() in notice.body
+
+
+def test_a_refusal_is_mailed_back_where_nothing_failed_is_kept(outpost,
+                                                               office):
+    outpost.set_main(keep_failed="0")
+    office.fault(f"at DATA reply 554 5.7.1 Message content rejected")
+    try:
+        result = outpost.sendmail("-oem", WORD, input=TEXT)
+        assert result.code not in (OK, USAGE), result
+        assert len(outpost.waiting()) == 1 and outpost.failed() == []
+    finally:
+        outpost.set_main(keep_failed=None)
 
 
 @pytest.mark.parametrize("options, tag", [

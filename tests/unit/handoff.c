@@ -140,7 +140,10 @@ write_message(struct buf *out, const char *body, size_t body_len)
 {
 	struct handoff h = { .child = -1, .from = -1 };
 	struct handoff_end end = {
-		.body_size = body_len, .eight_bit = true, .lines = CONTENT_BREAK
+		.body_size = body_len,
+		.eight_bit = true,
+		.lines = CONTENT_BREAK,
+		.mail_errors = true,
 	};
 	char path[] = "/tmp/handoff-test-XXXXXX";
 	struct envelope e;
@@ -173,6 +176,8 @@ a_message_arrives_as_it_was_handed_over(void **state)
 	assert_string_equal(r.envelope.recipients[0].address, "a@example.org");
 	assert_true(r.envelope.eight_bit);
 	assert_int_equal(r.end.lines, CONTENT_BREAK);
+	assert_true(r.end.mail_errors);
+	assert_false(r.end.queue_only);
 	assert_string_equal(r.body.data, "line\r\n.\r\n");
 	assert_string_equal(r.header.data, "From: x\r\n\r\n");
 	assert_int_equal(r.envelopes, 1);
