@@ -48,6 +48,55 @@ list_sort(struct list *l)
 		qsort(l->names, l->count, sizeof(*l->names), compare);
 }
 
+/* A name, and how many of its user's came before it. */
+struct turn {
+	uid_t uid;
+	size_t before;
+	char name[LIST_NAME_SIZE];
+};
+
+static int
+compare_users(const void *a, const void *b)
+{
+	const struct turn *x = a, *y = b;
+
+	if (x->uid != y->uid)
+		return x->uid < y->uid ? -1 : 1;
+	return strcmp(x->name, y->name);
+}
+
+static int
+compare_turns(const void *a, const void *b)
+{
+	const struct turn *x = a, *y = b;
+
+	if (x->before != y->before)
+		return x->before < y->before ? -1 : 1;
+	return strcmp(x->name, y->name);
+}
+
+void
+list_take_turns(struct list *l)
+{
+	struct turn *turns;
+
+	if (l->count < 2)
+		return;
+	turns = xcalloc(l->count, sizeof(*turns));
+	for (size_t i = 0; i < l->count; i++) {
+		turns[i].uid = id_uid(l->names[i]);
+		strlcpy(turns[i].name, l->names[i], sizeof(turns[i].name));
+	}
+	qsort(turns, l->count, sizeof(*turns), compare_users);
+	for (size_t i = 1; i < l->count; i++)
+		if (turns[i].uid == turns[i - 1].uid)
+			turns[i].before = turns[i - 1].before + 1;
+	qsort(turns, l->count, sizeof(*turns), compare_turns);
+	for (size_t i = 0; i < l->count; i++)
+		strlcpy(l->names[i], turns[i].name, sizeof(l->names[i]));
+	free(turns);
+}
+
 /* Is 'name' a message's name with this behind it? It is then in 'id'. */
 static bool
 is_named(const char *name, const char *suffix, char id[ID_SIZE])
@@ -71,6 +120,8 @@ is_wanted(DIR *folder, const char *name, const char *id,
 	if (filter == NULL)
 		return true;
 	if (filter->own && id_uid(id) != filter->uid)
+		return false;
+	if (filter->after != NULL && strcmp(id, filter->after) <= 0)
 		return false;
 	if (filter->due == 0 && filter->older == 0)
 		return true;

@@ -30,6 +30,7 @@ struct list_filter {
 	uid_t uid;
 	time_t due;		/* only those due then; 0: all */
 	time_t older;		/* only those of a time before; 0: all */
+	const char *after;	/* only names behind that one; NULL: all */
 };
 
 void	list_init(struct list *);
@@ -37,6 +38,9 @@ void	list_release(struct list *);
 
 void	list_add(struct list *, const char *name);
 void	list_sort(struct list *);
+/* Names of messages so that their users take turns, each in order of arrival:
+ * the first of each, by arrival, then the second of each … */
+void	list_take_turns(struct list *);
 /* The messages of a folder; none where there is no folder. 'filter' may be
  * NULL. EX_IOERR, EX_NOPERM. */
 int	list_read(struct list *, const char *dir, enum entry_folder,

@@ -24,15 +24,17 @@
 #include "submit/submit.h"
 #include "token/token.h"
 
-/* The messages of one account, in order of arrival. */
+/* The messages of one account, in the order in which they are sent. */
 struct share {
 	const struct run *run;
 	char *account; /* mailbox as the messages name it */
 	struct list ids;
 	time_t started;
+	char seen[ID_SIZE]; /* later messages were not looked at */
 	struct submission submission;
 	/* While a worker works on it: */
 	struct submit *session;
+	unsigned tried;       /* messages since it last looked at the queue */
 	unsigned lost;        /* connections, one after the other */
 	struct error failure; /* of the last message … */
 	time_t put_off_to;    /* … and when it is tried again */
@@ -42,7 +44,12 @@ struct share {
 struct shares {
 	struct share *items;
 	size_t count;
+	char seen[ID_SIZE];
 };
+
+static int collect(
+    struct shares *, const struct run *, const char *after, struct error *);
+static void release_shares(struct shares *);
 
 static const char *
 queue_dir(const struct run *run)
@@ -307,6 +314,7 @@ send_and_note(struct share *s, struct entry *e)
 {
 	enum after after = send_entry(s, e);
 
+	s->tried++;
 	s->failure = e->why;
 	s->put_off_to = e->next;
 	return after;
@@ -343,19 +351,48 @@ look_at_account(struct share *s)
 	return GO_ON;
 }
 
+/* What came since the queue was read takes its turn among those from 'next'
+ * on; nothing is tried twice. Which is next then? */
+static size_t
+look_again(struct share *s, size_t next)
+{
+	struct shares all = { .items = NULL };
+	struct error trouble;
+	struct list ids;
+
+	s->tried = 0;
+	if (collect(&all, s->run, s->seen, &trouble) == -1) {
+		log_line(LOG_WARNING, "%s", trouble.text);
+		return next;
+	}
+	list_init(&ids);
+	for (; next < s->ids.count; next++)
+		list_add(&ids, s->ids.names[next]);
+	for (size_t k = 0; k < all.count; k++)
+		if (strcasecmp(all.items[k].account, s->account) == 0)
+			for (size_t m = 0; m < all.items[k].ids.count; m++)
+				list_add(&ids, all.items[k].ids.names[m]);
+	list_take_turns(&ids);
+	list_release(&s->ids);
+	s->ids = ids;
+	strlcpy(s->seen, all.seen, sizeof(s->seen));
+	release_shares(&all);
+	return 0;
+}
+
 /* A worker: its exit code. */
 static int
 work_on_share(void *arg)
 {
 	struct share *s = arg;
 	enum after after;
-	size_t i;
+	size_t i = 0;
 
 	after = look_at_account(s);
-	for (i = 0; i < s->ids.count && after == GO_ON; i++) {
-		if (*s->run->signalled != 0)
-			break;
-		after = with_message(s, i, send_and_note);
+	while (i < s->ids.count && after == GO_ON && *s->run->signalled == 0) {
+		after = with_message(s, i++, send_and_note);
+		if (s->tried == RUNNER_ROUND && s->run->id_count == 0)
+			i = look_again(s, i);
 	}
 	for (; i < s->ids.count && after == PUT_OFF; i++)
 		(void)with_message(s, i, put_off);
@@ -380,6 +417,7 @@ share_of(struct shares *all, const struct run *run, const char *account)
 		.account = xstrdup(account),
 		.started = time(NULL),
 	};
+	strlcpy(s->seen, all->seen, sizeof(s->seen));
 	s->submission = (struct submission){
 		.config = run->config,
 		.account = config_account(run->config, account),
@@ -428,16 +466,22 @@ hand_out(struct shares *all, const struct run *run, const char *id)
 	entry_release(&e);
 }
 
+/* 'after' is the message behind which to begin, or NULL. */
 static int
-collect(struct shares *all, const struct run *run, struct error *err)
+collect(struct shares *all, const struct run *run, const char *after,
+    struct error *err)
 {
 	const struct list_filter filter = {
 		.own = run->own,
 		.uid = run->uid,
 		.due = is_forced(run) ? 0 : time(NULL),
+		.after = after,
 	};
+	struct timespec now;
 	struct list ids;
 
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	id_make(all->seen, &now, 0, 0);
 	list_init(&ids);
 	for (size_t i = 0; i < run->id_count; i++)
 		if (id_valid(run->ids[i]))
@@ -450,6 +494,8 @@ collect(struct shares *all, const struct run *run, struct error *err)
 	for (size_t i = 0; i < ids.count; i++)
 		hand_out(all, run, ids.names[i]);
 	list_release(&ids);
+	for (size_t i = 0; i < all->count; i++)
+		list_take_turns(&all->items[i].ids);
 	return 0;
 }
 
@@ -606,7 +652,7 @@ runner_run(const struct run *run, struct error *err)
 
 	if (!run->own)
 		keep_house(run);
-	if (collect(&all, run, err) == -1)
+	if (collect(&all, run, NULL, err) == -1)
 		return -1;
 	work_on_all(&all, run);
 	release_shares(&all);

@@ -1,8 +1,11 @@
 /* A run through the queue: sends what is due.
  *
- * Due messages are grouped by account and sent in order of arrival, many over
- * one connection; a large backlog gets more, in processes of their own, up to
- * one less than `connections`, so that new mail finds one free. Each message
+ * Due messages are grouped by account and sent many over one connection; a
+ * large backlog gets more, in processes of their own, up to one less than
+ * `connections`, so that new mail finds one free. The users of an account take
+ * turns, and a user's messages go in order of arrival: a backlog of one does
+ * not delay the others, also those that come during the run, since a worker
+ * looks at the queue again after RUNNER_ROUND messages. Each message
  * is settled for itself (settle.h). What fails for the account as a whole
  * ends its part of the run: the others are put off with the one that met it,
  * so that one message tries for all.
@@ -25,6 +28,7 @@ struct config;
 struct error;
 
 #define RUNNER_PER_CONNECTION	100u	/* messages; with more, one more */
+#define RUNNER_ROUND		100u
 #define RUNNER_PROCESSES	20u	/* at once */
 #define RUNNER_LOST_MAX		3u	/* connections, one after the other */
 #define RUNNER_MESSAGE_SECONDS	7200u	/* after which a message hangs */

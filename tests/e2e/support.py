@@ -181,6 +181,18 @@ def fill_queue(outpost, count):
         name.with_suffix(".body").write_bytes(first.body)
 
 
+def give_away(outpost, uid):
+    """As if what waits had come from that user."""
+    number, digits = 4 * uid, ""
+    for _ in range(6):
+        number, digit = divmod(number, len(ID_DIGITS))
+        digits = ID_DIGITS[digit] + digits
+    for entry in outpost.waiting():
+        for suffix in (".body", ".env"):
+            path = entry.path.with_suffix(suffix)
+            path.rename(path.with_name(entry.id[:10] + digits + suffix))
+
+
 def _fields(record):
     return [tuple(line.split(": ", 1))
             for line in record.decode().splitlines()[1:]]

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from support import ACCOUNT, NOUSER, OK, Outpost
+from support import ACCOUNT, NOUSER, OK, Outpost, fill_queue, give_away
 from test_queueing import SIMPLE, finish, has_said, submit_of, wait_until
 
 ANY_RATE = "1000/1s"
@@ -218,6 +218,23 @@ def test_a_large_backlog_gets_a_second_connection_and_no_more(outpost, office):
     assert len(office.messages) == 231
     assert outpost.waiting() == []
     assert office.max_connections == 2
+
+
+def test_a_backlog_of_one_user_does_not_delay_the_others(outpost, office):
+    """Users take turns, also those whose mail comes during the run: here a
+    notification."""
+    outpost.set(rate=ANY_RATE, connections=2)
+    office.fault("at RCPT a@example.org reply " + NOBODY)
+    fill_queue(outpost, 130)
+    give_away(outpost, uid=os.getuid() + 1)
+    for i in range(2):
+        queue(outpost, f"{i}@example.org")
+    run(outpost)
+    assert outpost.waiting() == [] and len(outpost.failed()) == 1
+    order = [m.addresses[0] for m in office.messages]
+    assert len(order) == 132
+    assert order[0] == "0@example.org" and order[2] == "1@example.org"
+    assert ACCOUNT in order[90:110]
 
 
 def test_two_runs_at_once_send_nothing_twice(outpost, office):

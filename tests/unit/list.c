@@ -56,6 +56,12 @@ names_come_in_order_of_arrival_and_as_asked(void **state)
 	assert_string_equal(list.names[1], ids[1]);
 	list_release(&list);
 
+	struct list_filter later = { .after = ids[1] };
+	assert_int_equal(list_read(&list, dir, ENTRY_ACTIVE, &later, NULL), 0);
+	assert_int_equal(list.count, 1);
+	assert_string_equal(list.names[0], ids[2]);
+	list_release(&list);
+
 	/* A time that no clock could have meant is now. */
 	assert_int_equal(queue_put_off(dir, ids[2], NOW + 400L * 86400), 0);
 	assert_int_equal(list_read(&list, dir, ENTRY_ACTIVE, &due, NULL), 0);
@@ -63,6 +69,46 @@ names_come_in_order_of_arrival_and_as_asked(void **state)
 	list_release(&list);
 	assert_int_equal(list_read(&list, dir, ENTRY_FAILED, NULL, NULL), 0);
 	assert_int_equal(list.count, 0);
+}
+
+static void
+add_name(struct list *list, time_t second, uid_t uid)
+{
+	const struct timespec when = { .tv_sec = second };
+	char id[ID_SIZE];
+
+	id_make(id, &when, uid, 0);
+	list_add(list, id);
+}
+
+static void
+users_take_turns_and_each_goes_in_order_of_arrival(void **state)
+{
+	static const struct {
+		time_t second;
+		uid_t uid;
+	} turns[] = { { 0, 33 }, { 100, 0 }, { 101, 1000 }, { 1, 33 },
+		{ 102, 0 }, { 2, 33 } };
+	struct list list;
+
+	(void)state;
+	list_init(&list);
+	list_take_turns(&list);
+	assert_int_equal(list.count, 0);
+	for (time_t i = 0; i < 50; i++)
+		add_name(&list, NOW + i, 33);
+	add_name(&list, NOW + 102, 0);
+	add_name(&list, NOW + 101, 1000);
+	add_name(&list, NOW + 100, 0);
+	list_take_turns(&list);
+	assert_int_equal(list.count, 53);
+	for (size_t i = 0; i < sizeof(turns) / sizeof(turns[0]); i++) {
+		assert_int_equal(id_uid(list.names[i]), turns[i].uid);
+		assert_int_equal(id_time(list.names[i]) - NOW, turns[i].second);
+	}
+	for (size_t i = 6; i < 53; i++)
+		assert_int_equal(id_time(list.names[i]) - NOW, i - 3);
+	list_release(&list);
 }
 
 static void
@@ -105,6 +151,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_come_in_order_of_arrival_and_as_asked),
+		cmocka_unit_test(
+		    users_take_turns_and_each_goes_in_order_of_arrival),
 		cmocka_unit_test(counts_are_of_what_there_is),
 	};
 
