@@ -12,6 +12,7 @@
 
 #define PROGRAM "Outpost " OUTPOST_VERSION
 #define CANDIDATES_MAX 3
+#define TO_MAX 8192
 
 void
 message_init(struct message *m, const struct options *options,
@@ -224,9 +225,30 @@ compose_lines(const struct message *m, const struct content *body)
 	return header_content_lines(&m->header);
 }
 
+/* What To says where the header names nobody, in 'names' if need be. Who is
+ * named by Bcc, or would make the field too long, is not disclosed. */
+static const char *
+no_recipient(const struct message *m, struct buf *names)
+{
+	const struct envelope *e = &m->envelope;
+
+	buf_init(names, TO_MAX);
+	if (m->options->no_recipient == NO_RECIPIENT_NONE)
+		return NULL;
+	if (m->options->no_recipient != NO_RECIPIENT_TO ||
+	    m->options->recipients_from_header || header_has(&m->header, "Bcc"))
+		return COMPLETE_UNDISCLOSED;
+	for (size_t i = 0; i < e->count; i++) {
+		(void)buf_adds(names, i == 0 ? "" : ",\r\n\t");
+		address_format(names, NULL, e->recipients[i].address);
+	}
+	return names->full ? COMPLETE_UNDISCLOSED : names->data;
+}
+
 static int
 complete(struct message *m, const struct content *body, struct error *err)
 {
+	struct buf names;
 	const struct caller *c = m->caller;
 	const char *given = m->options->full_name;
 	char *from = m->options->sender != NULL && !m->null_sender
@@ -247,6 +269,7 @@ complete(struct message *m, const struct content *body, struct error *err)
 		.uid = (long)c->uid,
 		.hops_max = m->options->hops_max,
 		.add_nothing = m->options->add_nothing,
+		.no_recipient = no_recipient(m, &names),
 		.null_sender = m->null_sender,
 		.body_8bit = body->has_8bit,
 		.body_utf8 = body->utf8,
@@ -256,6 +279,7 @@ complete(struct message *m, const struct content *body, struct error *err)
 	};
 	int result = header_complete(&m->header, &completion, err);
 
+	buf_release(&names);
 	free(from);
 	return result;
 }

@@ -15,7 +15,8 @@ typedef int option_handler(
 
 static option_handler set_flag, set_text, set_body_type, set_hops, set_mode,
     set_error_mode, set_short_option, set_long_option, set_delivery, set_debug,
-    set_queue, set_tag, refuse_config, ignore, ignore_file, not_yet;
+    set_queue, set_tag, set_no_recipient, refuse_config, ignore, ignore_file,
+    not_yet;
 
 enum argument {
 	NONE,
@@ -111,6 +112,7 @@ static const struct {
 	{ 'v', "Verbose",      set_flag },
 	{ 'e', "ErrorMode",    set_error_mode },
 	{ 'd', "DeliveryMode", set_delivery },
+	{ '\0', "NoRecipientAction", set_no_recipient },
 	{ '8', "EightBitMode", ignore },	/* decided from the content */
 	{ '7', "SevenBitInput", ignore },	/* the same */
 	{ 'm', "MeToo",        ignore },	/* always so */
@@ -278,6 +280,34 @@ set_delivery(struct options *o, char letter, char *argument, struct error *err)
 }
 
 static int
+set_no_recipient(
+    struct options *o, char letter, char *argument, struct error *err)
+{
+	static const struct {
+		const char *name;
+		enum options_no_recipient action;
+	} actions[] = {
+		{ "none", NO_RECIPIENT_NONE },
+		{ "add-to", NO_RECIPIENT_TO },
+		{ "add-apparently-to", NO_RECIPIENT_TO },
+		{ "add-bcc", NO_RECIPIENT_NONE }, /* Bcc does not travel */
+		{ "add-to-undisclosed", NO_RECIPIENT_UNDISCLOSED },
+	};
+
+	(void)letter;
+	for (size_t i = 0; i < COUNT(actions); i++) {
+		if (strcasecmp(argument, actions[i].name) != 0)
+			continue;
+		o->no_recipient = actions[i].action;
+		return 0;
+	}
+	error_set(err, EX_USAGE, "5.5.4",
+	    "NoRecipientAction does not know '%s'", argument);
+	return usage(err, "it is one of none, add-to, add-apparently-to, "
+			  "add-bcc, add-to-undisclosed");
+}
+
+static int
 apply_setting(struct options *o, size_t i, char *value, struct error *err)
 {
 	return settings[i].handler(o, settings[i].letter, value, err);
@@ -289,7 +319,7 @@ set_short_option(
 {
 	(void)letter;
 	for (size_t i = 0; i < COUNT(settings); i++)
-		if (argument[0] == settings[i].letter)
+		if (*argument != '\0' && *argument == settings[i].letter)
 			return apply_setting(o, i, argument + 1, err);
 	return 0;
 }

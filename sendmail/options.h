@@ -32,6 +32,13 @@ enum options_mode {
 	MODE_RULES,		/* -bt: refused, but for -d0.1 */
 };
 
+/* What becomes of a header that names nobody. */
+enum options_no_recipient {
+	NO_RECIPIENT_UNDISCLOSED,	/* To: undisclosed-recipients:; */
+	NO_RECIPIENT_NONE,		/* nothing */
+	NO_RECIPIENT_TO,		/* To names them, if none is secret */
+};
+
 struct options {
 	enum options_mode mode;
 	bool recipients_from_header;	/* -t */
@@ -41,6 +48,7 @@ struct options {
 	bool smtputf8;			/* -U */
 	bool eight_bit;			/* -B8BITMIME */
 	bool queue_only;		/* -odq, -odd */
+	enum options_no_recipient no_recipient; /* -O NoRecipientAction */
 	bool mail_errors;		/* -oem, -oew, -oee */
 	bool force;			/* -qf: also what is not due */
 	unsigned interval;		/* -q5m: seconds between runs; 0: one */

@@ -123,6 +123,8 @@ on_mail(void *arg, const struct smtp_command *command, struct error *err)
 	s->options.eight_bit = command->eight_bit;
 	s->options.smtputf8 = command->smtputf8;
 	s->options.mail_errors = false; /* the reply tells */
+	if (s->options.no_recipient == NO_RECIPIENT_TO)
+		s->options.no_recipient = NO_RECIPIENT_UNDISCLOSED;
 	s->options.notify = s->options.ret = s->options.envid = NULL;
 	handover_init(&s->handover, &s->options, setup->config, &s->caller,
 	    setup->handoff);

@@ -259,8 +259,9 @@ add_missing(struct header *h, const struct completion *c)
 	if (!header_has(h, "Message-ID"))
 		add_id(h, c, "Message-ID", "");
 	add_from(h, c);
-	if (!header_has(h, "To") && !header_has(h, "Cc"))
-		header_append(h, "To", "undisclosed-recipients:;");
+	if (c->no_recipient != NULL && !header_has(h, "To") &&
+	    !header_has(h, "Cc"))
+		header_append(h, "To", c->no_recipient);
 	complete_resent(h, c);
 }
 

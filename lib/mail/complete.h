@@ -3,7 +3,7 @@
  *
  * Removed always: Bcc, Resent-Bcc, Return-Path, in any spelling.
  * Added when missing (but not with 'add_nothing'): Date; Message-ID; From;
- * "To: undisclosed-recipients:;" when neither To nor Cc is left; MIME fields
+ * To, as 'no_recipient' says, when neither To nor Cc is left; MIME fields
  * where the body has 8-bit text and none says what it is. Resent-Date and
  * Resent-Message-ID are added to a resent block that lacks them.
  * Added always: a Received line on top, which names no recipient.
@@ -27,6 +27,7 @@ struct buf;
 struct error;
 struct header;
 
+#define COMPLETE_UNDISCLOSED	"undisclosed-recipients:;"
 #define COMPLETE_HOPS_MAX	100u	/* Received fields */
 
 struct completion {
@@ -45,6 +46,8 @@ struct completion {
 	unsigned hops_max;		/* -h; 0: COMPLETE_HOPS_MAX */
 	bool add_nothing;		/* -G: only Received */
 	bool null_sender;		/* the message is from nobody */
+	const char *no_recipient;	/* To where it and Cc are missing;
+					 * NULL: it stays missing */
 
 	/* What the body turned out to be (struct content). */
 	bool body_8bit;

@@ -133,6 +133,31 @@ def test_an_option_without_meaning_here_changes_nothing(outpost, options):
     assert "BODY" not in message.mail_parameters
 
 
+UNDISCLOSED = "undisclosed-recipients:;"
+
+
+@pytest.mark.parametrize("options, header, to", [
+    ([], b"", [UNDISCLOSED]),
+    (["-O", "NoRecipientAction=add-to-undisclosed"], b"", [UNDISCLOSED]),
+    (["-ONoRecipientAction=none"], b"", []),
+    (["-ONoRecipientAction=add-bcc"], b"", []),
+    (["-ONoRecipientAction=Add-To"], b"", [f"<{WORD}>, <b@example.net>"]),
+    (["-ONoRecipientAction=add-apparently-to"], b"",
+     [f"<{WORD}>, <b@example.net>"]),
+    (["-ONoRecipientAction=add-to"], b"Bcc: c@example.net\n", [UNDISCLOSED]),
+    (["-ONoRecipientAction=add-to", "-t"], b"Bcc: c@example.net\n",
+     [UNDISCLOSED]),
+    (["-ONoRecipientAction=add-to"], b"To: d@example.net\n",
+     ["d@example.net"]),
+], ids=words)
+def test_a_header_that_names_nobody_says_what_is_wished(outpost, options,
+                                                        header, to):
+    message = send(outpost, *options, WORD, "b@example.net",
+                   input=header + b"Subject: s\n\nBody\n")
+    assert [" ".join(v.split()) for v in message.header("To")] == to
+    assert message.violations == []
+
+
 @pytest.mark.parametrize("options", [
     ["-odq"], ["-odd"], ["-o", "dq"], ["-ODeliveryMode=queue"],
     ["-O", "deliverymode=deferred"]], ids=words)
@@ -283,6 +308,7 @@ REFUSED = [
     (["-OErrorMode=never", WORD], USAGE, "'never'"),
     (["-odx", WORD], USAGE, "'x'"),
     (["-ODeliveryMode=never", WORD], USAGE, "'never'"),
+    (["-ONoRecipientAction=add-x", WORD], USAGE, "'add-x'"),
     (["-B9BIT", WORD], USAGE, "9BIT"),
     (["-B", "", WORD], USAGE, "''"),
     (["-hmany", WORD], USAGE, "'many'"),

@@ -39,6 +39,7 @@ usual(void)
 		.uid = 33,
 		.body_utf8 = true,
 		.shown_as = to_admin,
+		.no_recipient = COMPLETE_UNDISCLOSED,
 	};
 }
 
@@ -84,6 +85,21 @@ an_empty_header_gets_all_that_is_needed(void **state)
 	expect("", &c,
 	    RECEIVED DATE ID "From: root on web1 <alerts@contoso.com>\r\n"
 			     "To: undisclosed-recipients:;\r\n");
+}
+
+static void
+a_missing_to_is_what_the_caller_wishes(void **state)
+{
+	struct completion c = usual();
+
+	(void)state;
+	c.no_recipient = "a@example.org, b@example.org";
+	expect("", &c,
+	    RECEIVED DATE ID "From: root on web1 <alerts@contoso.com>\r\n"
+			     "To: a@example.org, b@example.org\r\n");
+	c.no_recipient = NULL;
+	expect("", &c,
+	    RECEIVED DATE ID "From: root on web1 <alerts@contoso.com>\r\n");
 }
 
 static void
@@ -365,6 +381,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_empty_header_gets_all_that_is_needed),
+		cmocka_unit_test(a_missing_to_is_what_the_caller_wishes),
 		cmocka_unit_test(a_complete_header_gets_only_received),
 		cmocka_unit_test(cron_mail_reads_well),
 		cmocka_unit_test(bcc_never_leaks),
