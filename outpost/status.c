@@ -8,6 +8,7 @@
 #include "outpost/status.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@
 #include "base/startup.h"
 #include "base/xalloc.h"
 #include "outpost/outpost.h"
+#include "queue/state.h"
 #include "token/token.h"
 
 const char status_help[] =
@@ -31,7 +33,8 @@ const char status_help[] =
     "\n"
     "The first line sums up. Exits 0 when all is well, 1 with warnings, 2 "
     "when\n"
-    "mail does not go out, 3 when it cannot tell; with --prometheus 0.\n";
+    "mail does not go out, 3 when it cannot tell. With --prometheus 0, but 3\n"
+    "where nothing can be read.\n";
 
 typedef void status_writer(const struct status *);
 
@@ -172,12 +175,27 @@ out:
 	free(secrets);
 }
 
+/* Can the file be read, or is it known not to be there? Frees 'path'. */
+static bool
+is_seen(char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	bool seen = fd != -1 || errno == ENOENT;
+
+	if (fd != -1)
+		close(fd);
+	free(path);
+	return seen;
+}
+
 static void
 gather_account(
     const struct config *config, struct status_account *a, time_t now)
 {
 	struct token token;
 
+	a->token_known = is_seen(token_path(config, "tokens", a->account));
+	a->hold_known = is_seen(state_path(config, a->account, "hold"));
 	token_init(&token);
 	if (token_cached(&token, config, a->account, now) == 0)
 		a->token_expires = token.expires;
@@ -244,7 +262,9 @@ status_run(struct outpost *o, int argc, char **argv, struct error *err)
 	} else {
 		status_judge(&status);
 		write(&status);
-		code = write == status_prometheus ? EX_OK : (int)status.level;
+		code = write == status_prometheus && !status_is_blind(&status)
+			   ? EX_OK
+			   : (int)status.level;
 	}
 	free(status.findings);
 	free(status.accounts);

@@ -49,7 +49,9 @@ struct status_secrets {
 struct status_account {
 	const struct account *account;
 	struct status_secrets secrets;
+	bool token_known;
 	time_t token_expires;	/* of the cached token; 0: none */
+	bool hold_known;	/* and whether it is paused */
 	bool on_hold;
 	struct hold hold;
 	bool paused;		/* the server could not be reached just now */
@@ -78,6 +80,8 @@ struct status {
 
 /* Fill findings and level. */
 void	status_judge(struct status *);
+/* Could nothing at all be read but the configuration? */
+bool	status_is_blind(const struct status *);
 
 void	status_show(const struct status *);
 void	status_json(const struct status *);

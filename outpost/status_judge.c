@@ -103,7 +103,12 @@ judge_account(struct status *s, const struct status_account *a)
 
 	judge_sign_in(s, a);
 	judge_certificate(s, a);
-	if (a->on_hold)
+	if (!a->hold_known)
+		hint(
+		    find(s, STATUS_UNKNOWN,
+			"cannot see whether '%s' is on hold", account->mailbox),
+		    "run this as root");
+	else if (a->on_hold)
 		hint(find(s, STATUS_CRITICAL, "'%s' is on hold: %s",
 			 account->mailbox, a->hold.why.text),
 		    a->hold.why.hint);
@@ -166,6 +171,22 @@ by_gravity(const void *a, const void *b)
 {
 	return gravity(((const struct status_finding *)b)->level) -
 	       gravity(((const struct status_finding *)a)->level);
+}
+
+bool
+status_is_blind(const struct status *s)
+{
+	bool blind = !s->queue_known;
+
+	for (size_t i = 0; i < s->config->account_count; i++) {
+		const struct status_account *a = &s->accounts[i];
+
+		if (a->token_known || a->hold_known || a->usage_known ||
+		    a->secrets.sign_in == STATUS_GOOD ||
+		    a->secrets.certificate == STATUS_GOOD)
+			blind = false;
+	}
+	return blind;
 }
 
 void

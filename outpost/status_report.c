@@ -99,12 +99,18 @@ show_account(const struct status *s, const struct status_account *a)
 	show(SHOW_BOLD, 0, account->mailbox);
 	printf("\n");
 	label("token");
-	if (a->token_expires > s->now)
+	if (!a->token_known)
+		printf("unknown\n");
+	else if (a->token_expires > s->now)
 		printf("valid for %s\n",
 		    show_duration(a->token_expires - s->now, text));
 	else
 		printf("none; it is fetched with the next message\n");
 	show_secrets(s, a);
+	if (!a->hold_known) {
+		label("on hold");
+		printf("unknown\n");
+	}
 	if (a->on_hold) {
 		label("on hold");
 		printf("for %s; ", show_duration(s->now - a->hold.since, text));
@@ -155,12 +161,14 @@ put_account(struct buf *out, const struct status_account *a)
 {
 	json_open(out, '{');
 	json_text(out, "account", a->account->mailbox);
-	json_number(out, "token_expires", a->token_expires);
+	if (a->token_known)
+		json_number(out, "token_expires", a->token_expires);
 	if (a->secrets.sign_in == STATUS_GOOD)
 		json_number(out, "sign_in_last_used", a->secrets.last_used);
 	if (a->secrets.certificate == STATUS_GOOD)
 		json_number(out, "certificate_expires", a->secrets.expires);
-	json_bool(out, "on_hold", a->on_hold);
+	if (a->hold_known)
+		json_bool(out, "on_hold", a->on_hold);
 	if (a->on_hold) {
 		json_number(out, "on_hold_since", a->hold.since);
 		json_number(out, "next_probe", a->hold.next_probe);
@@ -233,14 +241,14 @@ static bool
 value_hold(const struct status_account *a, long long *out)
 {
 	*out = a->on_hold;
-	return true;
+	return a->hold_known;
 }
 
 static bool
 value_token(const struct status_account *a, long long *out)
 {
 	*out = a->token_expires;
-	return true;
+	return a->token_known;
 }
 
 static bool

@@ -3,6 +3,7 @@ build (DESIGN: programs, users, files)."""
 import json
 import os
 import pwd
+import re
 import shutil
 import subprocess
 import threading
@@ -216,6 +217,31 @@ def test_a_caller_learns_of_a_denied_from_and_cannot_read_the_list(
     assert system.run("root", system.sendmail, message).returncode == OK
     assert office.messages[-1].header("From") == ["boss@contoso.com"], \
         "what the caller brought about is not root's"
+
+def test_status_leaves_out_what_its_caller_may_not_see(system, office):
+    office.fault("at AUTH reply 535 5.7.139 Authentication unsuccessful, "
+                 "SmtpClientAuthentication is disabled for the Mailbox.")
+    assert system.run(CALLER, system.sendmail).returncode == OK
+    status = f"{LIBEXEC}/outpost status"
+    sees = json.loads(system.run("root", f"{status} --json").stdout)
+    assert sees["accounts"][0]["on_hold"] and sees["queue"]["deferred"] == 1
+    done = system.run(CALLER, f"{status} --json")
+    answer = json.loads(done.stdout)
+    assert done.returncode == 3 and answer["status"] == "UNKNOWN"
+    assert answer["accounts"] == [{"account": ACCOUNT}]
+    assert "queue" not in answer
+    assert any("on hold" in f["text"] and "root" in f["hint"]
+               for f in answer["findings"])
+    done = system.run(CALLER, status)
+    assert done.returncode == 3
+    assert re.search(rb"on hold +unknown", done.stdout)
+    assert re.search(rb"token +unknown", done.stdout)
+    done = system.run(CALLER, f"{status} --prometheus")
+    assert done.returncode == 3
+    assert b"\noutpost_status 3\n" in done.stdout
+    values = re.findall(rb"^(outpost_\w+)\{", done.stdout, re.M)
+    assert all(v.endswith(b"_limit") for v in values), values
+
 
 def test_root_signs_in_and_out_as_the_token_program_does(system):
     """Whosever the folder is: it may have been put there."""
