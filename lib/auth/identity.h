@@ -20,8 +20,6 @@
 #ifndef IDENTITY_H
 #define IDENTITY_H
 
-#include <stddef.h>
-
 #include "base/buf.h"
 
 struct account;

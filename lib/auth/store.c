@@ -16,7 +16,6 @@
 #define FAILURE_TYPE "token-failure"
 #define CLAIMS_TYPE "claims-challenge"
 #define FILE_SIZE_MAX (64u * 1024)
-#define TIME_MAX 9999999999LL
 
 void
 store_sign_in_init(struct store_sign_in *sign_in)
@@ -135,8 +134,10 @@ read_sign_in(struct store_sign_in *out, const struct record *r,
 	long long obtained, last_used;
 
 	if (token == NULL || *token == '\0' ||
-	    record_get_number(r, "obtained", 0, TIME_MAX, &obtained) == -1 ||
-	    record_get_number(r, "last_used", 0, TIME_MAX, &last_used) == -1)
+	    record_get_number(r, "obtained", 0, RECORD_TIME_MAX, &obtained) ==
+		-1 ||
+	    record_get_number(r, "last_used", 0, RECORD_TIME_MAX, &last_used) ==
+		-1)
 		return broken(path, account, "a field is missing", err);
 	if (strlen(token) > STORE_SECRET_MAX)
 		return broken(path, account, "the token is too long", err);
@@ -201,7 +202,7 @@ store_write(const struct store_sign_in *sign_in, const struct config *config,
 	record_put(&text, "refresh_token", sign_in->refresh_token.data);
 	if (make_folder(config, err) == -1)
 		goto out;
-	token_sweep(path);
+	file_sweep(path);
 	result = file_replace(path, text.data, text.len, 0600, err);
 out:
 	buf_release(&text);
@@ -214,12 +215,8 @@ store_remove(const struct config *config, const struct account *account,
     struct error *err)
 {
 	char *path = token_path(config, FOLDER, account);
-	int result = 0;
+	int result = file_remove(path, err);
 
-	token_sweep(path);
-	if (unlink(path) == -1 && errno != ENOENT)
-		result = error_set(err, EX_IOERR, "4.3.0",
-		    "cannot remove '%s': %s", path, strerror(errno));
 	free(path);
 	return result;
 }
@@ -297,7 +294,7 @@ store_failure_read(const struct config *config, const struct account *account,
 		goto out;
 	stored = record_get(&r, "credential");
 	if (stored == NULL || strcmp(stored, credential) != 0 ||
-	    record_get_number(&r, "at", 0, TIME_MAX * 1000, &at) == -1 ||
+	    record_get_number(&r, "at", 0, RECORD_TIME_MAX * 1000, &at) == -1 ||
 	    record_get_error(&r, &read) == -1 || at > now)
 		goto out;
 	until = at + read.retry_after * 1000LL;
@@ -326,7 +323,7 @@ store_failure_write(const struct config *config, const struct account *account,
 	record_put(&text, "credential", credential);
 	record_put_number(&text, "at", at);
 	record_put_error(&text, failure);
-	token_sweep(path);
+	file_sweep(path);
 	(void)file_replace(path, text.data, text.len, 0600, NULL);
 	buf_release(&text);
 	free(path);
@@ -337,8 +334,7 @@ store_failure_clear(const struct config *config, const struct account *account)
 {
 	char *path = token_path_beside(config, FOLDER, account, "failed");
 
-	token_sweep(path);
-	(void)unlink(path);
+	(void)file_remove(path, NULL);
 	free(path);
 }
 
@@ -372,10 +368,10 @@ store_claims_write(const struct config *config, const struct account *account,
 	struct buf text;
 
 	buf_init(&text, FILE_SIZE_MAX);
-	token_sweep(path);
 	if (*claims == '\0') {
-		(void)unlink(path);
+		(void)file_remove(path, NULL);
 	} else {
+		file_sweep(path);
 		record_begin(&text, CLAIMS_TYPE);
 		record_put(&text, "claims", claims);
 		(void)file_replace(path, text.data, text.len, 0600, NULL);

@@ -1,8 +1,11 @@
 #include "base/file.h"
 
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sysexits.h>
@@ -16,6 +19,7 @@
 /* How long a waiter for a lock sleeps between two looks, in nanoseconds. */
 #define LOCK_INTERVAL (10L * 1000 * 1000)
 #define READ_CHUNK (64u * 1024)
+#define RANDOM_LETTERS "XXXXXX" /* as mkostemp(3) wants them */
 
 double
 file_now(void)
@@ -229,7 +233,7 @@ static int
 replace(const char *path, const void *bytes, size_t len, mode_t mode,
     const struct timespec times[2], struct error *err)
 {
-	char *beside = xasprintf("%s.XXXXXX", path);
+	char *beside = xasprintf("%s." RANDOM_LETTERS, path);
 	int fd = mkostemp(beside, O_CLOEXEC);
 	int why, result = -1;
 
@@ -277,6 +281,54 @@ file_replace_dated(const char *path, const void *bytes, size_t len, mode_t mode,
 	};
 
 	return replace(path, bytes, len, mode, times, err);
+}
+
+static bool
+is_leftover(const char *entry, const char *name)
+{
+	size_t len = strlen(name);
+	bool capital = false;
+
+	if (strncmp(entry, name, len) != 0 || entry[len] != '.' ||
+	    strlen(entry + len + 1) != strlen(RANDOM_LETTERS))
+		return false;
+	for (const char *c = entry + len + 1; *c != '\0'; c++) {
+		if (!isalnum((unsigned char)*c))
+			return false;
+		if (isupper((unsigned char)*c))
+			capital = true;
+	}
+	return capital;
+}
+
+void
+file_sweep(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *folder;
+	struct dirent *entry;
+	DIR *dir;
+
+	if (slash == NULL)
+		return;
+	folder = xstrndup(path, (size_t)(slash - path) + 1);
+	if ((dir = opendir(folder)) != NULL) {
+		while ((entry = readdir(dir)) != NULL)
+			if (is_leftover(entry->d_name, slash + 1))
+				(void)unlinkat(dirfd(dir), entry->d_name, 0);
+		(void)closedir(dir);
+	}
+	free(folder);
+}
+
+int
+file_remove(const char *path, struct error *err)
+{
+	file_sweep(path);
+	if (unlink(path) == 0 || errno == ENOENT)
+		return 0;
+	return error_set(err, EX_IOERR, "4.3.0", "cannot remove '%s': %s", path,
+	    strerror(errno));
 }
 
 /* mkdir(2) heeds the umask and makes no set-group-id folder. */

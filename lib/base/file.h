@@ -38,6 +38,12 @@ int	file_replace(const char *path, const void *bytes, size_t len,
 /* The same with this time of modification, which is there from the first. */
 int	file_replace_dated(const char *path, const void *bytes, size_t len,
 	    mode_t mode, time_t modified, struct error *);
+/* Remove what a file_replace() of 'path' that was killed left beside it: a name
+ * that ends in '.' and six letters or digits with a capital among them, which
+ * files of ours have not. For who holds the lock on it. */
+void	file_sweep(const char *path);
+/* The same and the file itself; fine where there is none. EX_IOERR. */
+int	file_remove(const char *path, struct error *);
 /* Make what happened to the names in a folder durable; -1 with errno. */
 int	file_sync_folder(const char *folder);
 

@@ -6,8 +6,8 @@
  *	sender: alerts@contoso.com
  *	recipient: a@example.org
  *
- * A value is any bytes but LF, CR and NUL. A file of an unknown type or version is
- * refused, not guessed at, and so is a line that is no field, a last line
+ * A value is any bytes but LF, CR and NUL. A file of an unknown type or version
+ * is refused, not guessed at, and so is a line that is no field, a last line
  * without LF (the file was cut) and a text over the caps.
  */
 #ifndef RECORD_H
@@ -21,6 +21,7 @@ struct error;
 #define RECORD_TEXT_MAX		(16u * 1024 * 1024)	/* bytes in all */
 #define RECORD_FIELDS_MAX	200000u
 #define RECORD_KEY_MAX		64u
+#define RECORD_TIME_MAX		9999999999LL	/* seconds since 1970 */
 
 struct record_field {
 	char *key;

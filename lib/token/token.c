@@ -1,7 +1,6 @@
 #include "token/token.h"
 
 #include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -23,10 +22,8 @@
 
 #define CACHE_TYPE "access-token"
 #define ANSWER_TYPE "token-answer"
-#define TIME_MAX 9999999999LL
 /* A clock may have been set back a little since the token came. */
 #define CLOCK_SLACK 300
-#define RANDOM_LETTERS 6 /* of a name that mkostemp() makes */
 
 void
 token_init(struct token *token)
@@ -114,9 +111,11 @@ read_fields(struct token *token, const struct record *r)
 	long long issued, expires, refresh_in;
 
 	if (value == NULL || *value == '\0' ||
-	    record_get_number(r, "issued", 0, TIME_MAX, &issued) == -1 ||
-	    record_get_number(r, "expires", 0, TIME_MAX, &expires) == -1 ||
-	    record_get_number(r, "refresh-in", 0, TIME_MAX, &refresh_in) == -1)
+	    record_get_number(r, "issued", 0, RECORD_TIME_MAX, &issued) == -1 ||
+	    record_get_number(r, "expires", 0, RECORD_TIME_MAX, &expires) ==
+		-1 ||
+	    record_get_number(
+		r, "refresh-in", 0, RECORD_TIME_MAX, &refresh_in) == -1)
 		return -1;
 	buf_clear(&token->value);
 	if (buf_adds(&token->value, value) == -1)
@@ -225,7 +224,7 @@ token_store(const struct token *token, const struct config *config,
 	put_fields(token, &text);
 	if (file_make_folder(folder, 0700, err) == -1)
 		goto out;
-	token_sweep(path);
+	file_sweep(path);
 	result =
 	    file_replace(path, text.data, text.len, cache_mode(folder), err);
 out:
@@ -240,54 +239,10 @@ token_forget(const struct config *config, const struct account *account,
     struct error *err)
 {
 	char *path = token_path(config, "tokens", account);
-	int result = 0;
+	int result = file_remove(path, err);
 
-	token_sweep(path);
-	if (unlink(path) == -1 && errno != ENOENT)
-		result = error_set(err, EX_IOERR, "4.3.0",
-		    "cannot remove '%s': %s", path, strerror(errno));
 	free(path);
 	return result;
-}
-
-/* NAME.XXXXXX, as file_replace() names what it writes. Our own names have
- * no capitals, so a file with one in that place is nobody's. */
-static bool
-is_leftover(const char *entry, const char *name)
-{
-	size_t len = strlen(name);
-	bool capital = false;
-
-	if (strncmp(entry, name, len) != 0 || entry[len] != '.' ||
-	    strlen(entry + len + 1) != RANDOM_LETTERS)
-		return false;
-	for (const char *c = entry + len + 1; *c != '\0'; c++) {
-		if (!isalnum((unsigned char)*c))
-			return false;
-		if (isupper((unsigned char)*c))
-			capital = true;
-	}
-	return capital;
-}
-
-void
-token_sweep(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	char *folder;
-	struct dirent *entry;
-	DIR *dir;
-
-	if (slash == NULL)
-		return;
-	folder = xstrndup(path, (size_t)(slash - path) + 1);
-	if ((dir = opendir(folder)) != NULL) {
-		while ((entry = readdir(dir)) != NULL)
-			if (is_leftover(entry->d_name, slash + 1))
-				(void)unlinkat(dirfd(dir), entry->d_name, 0);
-		(void)closedir(dir);
-	}
-	free(folder);
 }
 
 void

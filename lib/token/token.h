@@ -83,10 +83,6 @@ int	token_forget(const struct config *, const struct account *,
 /* SHA-256 in hex, the name of a token where the token must not stand. */
 void	token_hash(const struct token *, char out[ENCODE_SHA256_HEX_SIZE]);
 
-/* Remove what a writer of 'path' that was killed left beside it. For who
- * holds the lock on it. */
-void	token_sweep(const char *path);
-
 /* How the token program answers on its standard output: a record, either a
  * token or an error. Both ends share these. */
 void	token_format(const struct token *, struct buf *out);

@@ -683,6 +683,29 @@ full_device_is_an_error(void **state)
 #define IN_FOLDER(test)                                                        \
 	cmocka_unit_test_setup_teardown(test, enter_folder, leave_folder)
 
+static void
+file_is_removed_with_what_a_killed_writer_left(void **state)
+{
+	static const char *const others[] = { "./a.museum", "./a.TooLong7",
+		"./a.aB3x-z", "./b.aB3xYz" };
+	struct error err;
+
+	(void)state;
+	put("./a", "", 0600);
+	put("./a.aB3xYz", "", 0600);
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		put(others[i], "", 0600);
+	assert_int_equal(file_remove("./a", &err), 0);
+	assert_int_equal(access("./a", F_OK), -1);
+	assert_int_equal(access("./a.aB3xYz", F_OK), -1);
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		assert_int_equal(access(others[i], F_OK), 0);
+	assert_int_equal(file_remove("./a", &err), 0);
+	assert_int_equal(mkdir("./a", 0700), 0);
+	assert_int_equal(file_remove("./a", &err), -1);
+	assert_int_equal(err.exit_code, EX_IOERR);
+}
+
 int
 main(void)
 {
@@ -692,6 +715,7 @@ main(void)
 		IN_FOLDER(large_and_binary_files_are_read_whole),
 		IN_FOLDER(empty_file_is_read),
 		IN_FOLDER(missing_file_sets_enoent),
+		IN_FOLDER(file_is_removed_with_what_a_killed_writer_left),
 		IN_FOLDER(what_is_no_regular_file_is_refused_without_waiting),
 		IN_FOLDER(secret_that_others_may_read_is_refused),
 		IN_FOLDER(secret_behind_a_link_is_judged_by_what_it_leads_to),
