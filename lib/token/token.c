@@ -1,29 +1,22 @@
 #include "token/token.h"
 
 #include <ctype.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdint.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 #include "account/config.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/record.h"
-#include "base/spawn.h"
-#include "base/startup.h"
 #include "base/xalloc.h"
-#include "smtp/wait.h"
+#include "token/program.h"
 
 #define CACHE_TYPE "access-token"
 #define ANSWER_TYPE "token-answer"
 /* A clock may have been set back a little since the token came. */
 #define CLOCK_SLACK 300
+#define LIMIT_SIZE 16
 
 void
 token_init(struct token *token)
@@ -259,15 +252,6 @@ token_format_error(const struct error *err, struct buf *out)
 	record_put_error(out, err);
 }
 
-static int
-no_answer(struct error *err, const char *how)
-{
-	error_set(err, EX_TEMPFAIL, "4.3.0",
-	    "the token program gave no answer: %s", how);
-	return error_hint(
-	    err, "'outpost token' asks it the same; see the log too");
-}
-
 int
 token_parse_answer(
     struct token *token, const char *text, size_t len, struct error *err)
@@ -280,16 +264,17 @@ token_parse_answer(
 	record_init(&r);
 	token_init(&read);
 	if (len == 0) {
-		no_answer(err, "it wrote nothing");
+		program_no_answer(err, "it wrote nothing");
 	} else if (record_parse(&r, ANSWER_TYPE, text, len, &why) == -1) {
-		no_answer(err, why.text);
+		program_no_answer(err, why.text);
 	} else if (record_get(&r, "token") == NULL) {
 		if (record_get_error(&r, &why) == -1 || why.class == ERROR_NONE)
-			no_answer(err, "its record is neither token nor error");
+			program_no_answer(
+			    err, "its record is neither token nor error");
 		else if (err != NULL)
 			*err = why;
 	} else if (read_fields(&read, &r) == -1) {
-		no_answer(err, "its token is incomplete");
+		program_no_answer(err, "its token is incomplete");
 	} else {
 		move_token(token, &read);
 		result = 0;
@@ -300,170 +285,17 @@ token_parse_answer(
 }
 
 static int
-cannot_run(const char *path, int why, struct error *err)
-{
-	if (why == EAGAIN || why == ENOMEM) {
-		error_set(err, EX_TEMPFAIL, "4.3.0", "cannot run '%s': %s",
-		    path, strerror(why));
-		return error_hint(err,
-		    "this machine, or its limit for this user, has no room "
-		    "for a process");
-	}
-	error_set(err, EX_CONFIG, "4.3.5", "cannot run '%s': %s", path,
-	    strerror(why));
-	if (why == EACCES && err != NULL) {
-		err->exit_code = EX_NOPERM;
-		return error_hint(err,
-		    "only root and Outpost's own programs may ask for tokens");
-	}
-	return error_hint(err,
-	    "install Outpost whole, or name the folder of its programs in "
-	    "OUTPOST_LIBEXEC");
-}
-
-/* A program and its arguments. */
-struct command {
-	char *path;
-	char limit[16];
-	const char *argv[10];
-	size_t argc;
-};
-
-static void
-add_argument(struct command *c, const char *argument)
-{
-	c->argv[c->argc++] = argument;
-}
-
-/* A set-id program takes no configuration but the system's. */
-static void
-command_init(struct command *c, const char *libexec, const char *name,
-    const struct config *config)
-{
-	*c = (struct command){ .path = xasprintf("%s/%s", libexec, name) };
-	add_argument(c, name);
-	if (!startup_is_set_id(c->path)) {
-		add_argument(c, "-C");
-		add_argument(c, config->path);
-	}
-}
-
-/* Start it with its standard output on a pipe; the pipe's other end goes to
- * '*out'. */
-static int
-start_program(const struct command *c, pid_t *pid, int *out, struct error *err)
-{
-	int pipes[2], why;
-
-	if (pipe2(pipes, O_CLOEXEC) == -1)
-		return error_set(err, EX_TEMPFAIL, "4.3.0",
-		    "cannot make a pipe: %s", strerror(errno));
-	why = spawn_program(pid, c->path, c->argv, -1, pipes[1]);
-	close(pipes[1]);
-	if (why != 0) {
-		close(pipes[0]);
-		return cannot_run(c->path, why, err);
-	}
-	*out = pipes[0];
-	return 0;
-}
-
-/* Read to the end; 1 when the waiter ended it; -1 past the deadline or the cap,
- * with 'how' saying so. */
-static int
-read_answer(int fd, double deadline, const struct waiter *waiter,
-    struct buf *out, const char **how)
-{
-	for (;;) {
-		struct pollfd wait = { .fd = fd, .events = POLLIN };
-		char *room = buf_room(out, 4096);
-		ssize_t n;
-		int ready;
-
-		*how = "it took too long";
-		ready = wait_poll(waiter, &wait, 1, deadline);
-		if (ready == -1 && errno == ECANCELED)
-			return 1;
-		if (ready <= 0)
-			return -1;
-		*how = "it wrote too much";
-		if (room == NULL)
-			return -1;
-		n = file_read_some(fd, room, 4096);
-		if (n == 0)
-			return 0;
-		*how = "its pipe broke";
-		if (n == -1)
-			return -1;
-		buf_grown(out, (size_t)n);
-	}
-}
-
-/* Wait for the end until the deadline, then kill. A set-id program cannot be
- * killed by us; it has a deadline of its own, and init takes it. Returns the
- * wait status, or -1 where there is none. */
-static int
-reap(pid_t pid, double deadline)
-{
-	const struct timespec pause = { .tv_nsec = 1000 * 1000 };
-	int status;
-	pid_t ended;
-
-	while ((ended = waitpid(pid, &status, WNOHANG)) == 0 &&
-	       file_now() < deadline)
-		(void)nanosleep(&pause, NULL);
-	if (ended == 0) {
-		if (kill(pid, SIGKILL) == -1)
-			return -1;
-		ended = waitpid(pid, &status, 0);
-	}
-	return ended == pid ? status : -1;
-}
-
-/* How a program ended that closed its output without an answer. */
-static void
-describe_end(char *out, size_t size, int status)
-{
-	if (status != -1 && WIFSIGNALED(status))
-		snprintf(out, size, "signal %d ended it", WTERMSIG(status));
-	else if (status != -1 && WIFEXITED(status))
-		snprintf(out, size, "it wrote nothing (exit %d)",
-		    WEXITSTATUS(status));
-	else
-		strlcpy(out, "it wrote nothing", size);
-}
-
-static int
-ask(struct token *token, const struct command *c, double deadline,
+ask(struct token *token, const struct program *p, double deadline,
     const struct waiter *waiter, struct error *err)
 {
-	const char *how;
-	char end[128];
 	struct buf answer;
-	int fd = -1, status, result;
-	pid_t pid = -1;
+	int result;
 
-	if (start_program(c, &pid, &fd, err) == -1)
-		return -1;
 	buf_init(&answer, TOKEN_ANSWER_MAX);
-	result = read_answer(fd, deadline, waiter, &answer, &how);
-	close(fd);
-	if (result == 1) {
-		/* It may be about to store a sign-in: it is left to finish. */
-		result = no_answer(err, "it was not waited for");
-		goto out;
-	}
-	status = reap(pid, result == 0 ? deadline : 0);
-	if (result == -1) {
-		no_answer(err, how);
-	} else if (answer.len == 0) {
-		describe_end(end, sizeof(end), status);
-		result = no_answer(err, end);
-	} else {
+	result = program_ask(p, deadline, waiter, &answer, err);
+	if (result == 0)
 		result =
 		    token_parse_answer(token, answer.data, answer.len, err);
-	}
-out:
 	buf_release(&answer);
 	return result;
 }
@@ -475,25 +307,26 @@ ask_program(struct token *token, const struct config *config,
 {
 	/* A second for its answer to reach us. */
 	double seconds = deadline - file_now() - 1;
-	struct command c;
+	char limit[LIMIT_SIZE];
+	struct program p;
 	int result;
 
 	if (seconds < 1)
 		seconds = 1;
 	if (seconds > TOKEN_SECONDS_MAX)
 		seconds = TOKEN_SECONDS_MAX;
-	command_init(&c, libexec, "token", config);
-	snprintf(c.limit, sizeof(c.limit), "%d", (int)seconds);
-	add_argument(&c, "-t");
-	add_argument(&c, c.limit);
+	snprintf(limit, sizeof(limit), "%d", (int)seconds);
+	program_init(&p, libexec, "token", config);
+	program_add(&p, "-t");
+	program_add(&p, limit);
 	if (rejected != NULL) {
-		add_argument(&c, "-r");
-		add_argument(&c, rejected);
+		program_add(&p, "-r");
+		program_add(&p, rejected);
 	}
-	add_argument(&c, "--");
-	add_argument(&c, account->mailbox);
-	result = ask(token, &c, deadline, waiter, err);
-	free(c.path);
+	program_add(&p, "--");
+	program_add(&p, account->mailbox);
+	result = ask(token, &p, deadline, waiter, err);
+	program_release(&p);
 	return result;
 }
 
@@ -502,14 +335,14 @@ token_get_relayed(struct token *token, const struct config *config,
     const struct account *account, const char *libexec, double deadline,
     struct error *err)
 {
-	struct command c;
+	struct program p;
 	int result;
 
-	command_init(&c, libexec, "submit", config);
-	add_argument(&c, "-t");
-	add_argument(&c, account->mailbox);
-	result = ask(token, &c, deadline, NULL, err);
-	free(c.path);
+	program_init(&p, libexec, "submit", config);
+	program_add(&p, "-t");
+	program_add(&p, account->mailbox);
+	result = ask(token, &p, deadline, NULL, err);
+	program_release(&p);
 	return result;
 }
 

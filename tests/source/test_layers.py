@@ -84,6 +84,7 @@ TESTED_BY = {
     "deliver": "e2e/test_queueing.py", "settle": "e2e/test_queueing.py",
     "runner": "e2e/test_runner.py", "notify": "e2e/test_runner.py",
     "pattern": "e2e/test_runner.py",
+    "program": "token",
 }
 
 
