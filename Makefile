@@ -5,8 +5,9 @@
 #   make demo       the product in a minute
 #   make SAN=1 …    the same with AddressSanitizer and UBSan, in build/san/
 #   make install    DESTDIR= PREFIX=
+#   make deb        the Debian package, in build/deb
 
-VERSION = 1.0.0~dev
+VERSION = 1.0.0~rc1
 PREFIX = /usr
 LIBEXECDIR = $(PREFIX)/libexec/outpost
 MANDIR = $(PREFIX)/share/man
@@ -91,7 +92,7 @@ $B/sample.h: etc/outpost.conf
 	sed 's/\\/&&/g; s/"/\\"/g; s/.*/"&",/' $< >$@
 $B/obj/outpost/init.o: $B/sample.h
 
--include $(shell find $B -name '*.d' 2>/dev/null)
+-include $(shell find $B/obj -name '*.d' 2>/dev/null)
 
 # Tests, one program a file.
 UNIT = $(patsubst tests/unit/%.c,$B/unit/%,$(wildcard tests/unit/*.c))
@@ -161,8 +162,23 @@ install: all
 	$(INSTALL) -m 644 man/*.8 $(DESTDIR)$(MANDIR)/man8
 	$(INSTALL) -m 644 README.md etc/outpost.conf $(DESTDIR)$(DOCDIR)
 
+# The Debian package, in build/deb: made from a copy, so that the tree is as it
+# was.
+deb:
+	@tests/need build package
+	rm -rf build/deb && mkdir -p build/deb/outpost
+	git ls-files -z | xargs -0 cp --parents -t build/deb/outpost
+	cd build/deb/outpost && dpkg-buildpackage -us -uc -b
+	rm -r build/deb/outpost
+# The package on a fresh machine, which needs root and the package archive.
+deb-test:
+	@tests/need build package package-test
+	PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest \
+	    -q -p no:cacheprovider tests/package
+
 clean:
 	rm -rf build
 
 FORCE:
-.PHONY: all units test test-run demo bench crash check install clean FORCE
+.PHONY: all units test test-run demo bench crash check deb deb-test \
+	install clean FORCE
