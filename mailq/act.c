@@ -2,8 +2,6 @@
  * its lock. */
 #include "mailq/mailq.h"
 
-#include <errno.h>
-#include <sys/wait.h>
 #include <sysexits.h>
 #include <syslog.h>
 #include <time.h>
@@ -213,7 +211,7 @@ run_submit(const struct work *w, size_t from, struct error *err)
 	const char *argv[IDS_AT_ONCE + 7];
 	char uid[24];
 	size_t n = 0;
-	int why, status;
+	int why;
 	pid_t child;
 
 	argv[n++] = path;
@@ -234,8 +232,8 @@ run_submit(const struct work *w, size_t from, struct error *err)
 	if (why != 0)
 		error_set(err, EX_CONFIG, "4.3.0", "cannot run '%s': %s", path,
 		    strerror(why));
-	while (why == 0 && waitpid(child, &status, 0) == -1 && errno == EINTR)
-		continue;
+	else
+		(void)spawn_wait(child, NULL, NULL);
 	free(path);
 	return why == 0 ? 0 : -1;
 }

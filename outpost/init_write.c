@@ -3,13 +3,13 @@
 #include <ctype.h>
 #include <errno.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "account/config.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/spawn.h"
 #include "base/xalloc.h"
 #include "outpost/outpost.h"
 
@@ -248,8 +248,7 @@ write_secret(const struct init *init, struct error *err)
 	close(pipes[1]);
 	n = file_read_some(pipes[0], &why, sizeof(why));
 	close(pipes[0]);
-	while (waitpid(child, &result, 0) == -1 && errno == EINTR)
-		continue;
+	(void)spawn_wait(child, &result, NULL);
 	if (result == 0)
 		return 0;
 	if (n != (ssize_t)sizeof(why) || why.exit_code == 0)

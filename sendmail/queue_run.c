@@ -1,6 +1,5 @@
 #include "sendmail/queue_run.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <sysexits.h>
@@ -67,7 +66,6 @@ fill_arguments(const char *argv[ARGUMENTS_MAX], const struct options *o,
 static int
 run_once(const char *path, const char *const *argv, struct error *err)
 {
-	bool told = false;
 	int why, status = 0;
 	pid_t child;
 
@@ -78,11 +76,10 @@ run_once(const char *path, const char *const *argv, struct error *err)
 		error_hint(err, "is Outpost installed as a whole?");
 		return -1;
 	}
-	while (waitpid(child, &status, 0) == -1 && errno == EINTR)
-		if (signalled != 0 && !told) {
-			told = true;
-			(void)kill(child, signalled);
-		}
+	if (spawn_wait(child, &status, &signalled) == 0) {
+		(void)kill(child, signalled);
+		(void)spawn_wait(child, &status, NULL);
+	}
 	return status;
 }
 

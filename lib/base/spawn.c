@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <spawn.h>
 #include <stdint.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static int
@@ -41,4 +42,45 @@ spawn_program(
 	if (why == 0)
 		*pid = child;
 	return why;
+}
+
+static pid_t
+wait_plainly(pid_t child, int *status)
+{
+	pid_t ended;
+
+	do
+		ended = waitpid(child, status, 0);
+	while (ended == -1 && errno == EINTR);
+	return ended;
+}
+
+static void
+on_child(int number)
+{
+	(void)number;
+}
+
+pid_t
+spawn_wait(pid_t child, int *status, const volatile sig_atomic_t *signalled)
+{
+	struct sigaction wake = { .sa_handler = on_child }, before;
+	sigset_t all, mask, waiting;
+	pid_t ended = 0;
+
+	if (signalled == NULL)
+		return wait_plainly(child, status);
+	sigfillset(&all);
+	(void)sigprocmask(SIG_SETMASK, &all, &mask);
+	/* A child that ends wakes us only where its signal is caught. */
+	sigemptyset(&wake.sa_mask);
+	(void)sigaction(SIGCHLD, &wake, &before);
+	waiting = mask;
+	sigdelset(&waiting, SIGCHLD);
+	while (
+	    *signalled == 0 && (ended = waitpid(child, status, WNOHANG)) == 0)
+		(void)sigsuspend(&waiting);
+	(void)sigaction(SIGCHLD, &before, NULL);
+	(void)sigprocmask(SIG_SETMASK, &mask, NULL);
+	return ended;
 }

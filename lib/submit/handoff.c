@@ -331,9 +331,7 @@ wait_for(struct handoff *h, int *status)
 
 	if (h->child == -1)
 		return -1;
-	do
-		pid = waitpid(h->child, status, 0);
-	while (pid == -1 && errno == EINTR);
+	pid = spawn_wait(h->child, status, NULL);
 	h->child = -1;
 	return pid == -1 ? -1 : 0;
 }

@@ -1,8 +1,6 @@
 #include "submit/runner.h"
 
-#include <errno.h>
 #include <stdint.h>
-#include <sys/wait.h>
 #include <sysexits.h>
 #include <syslog.h>
 #include <time.h>
@@ -11,6 +9,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/spawn.h"
 #include "base/startup.h"
 #include "base/xalloc.h"
 #include "queue/learned.h"
@@ -508,19 +507,18 @@ struct workers {
 	bool told; /* of the signal */
 };
 
-/* Hand the signal on, and wait for one to end. */
+/* Wait for one to end, and hand a signal on that comes meanwhile. */
 static void
 wait_for_worker(struct workers *w)
 {
-	pid_t ended;
+	pid_t ended = spawn_wait(-1, NULL, w->told ? NULL : w->run->signalled);
 
-	if (*w->run->signalled != 0 && !w->told) {
+	if (ended == 0) {
 		w->told = true;
 		for (size_t i = 0; i < w->count; i++)
 			(void)kill(w->running[i], SIGTERM);
 	}
-	ended = waitpid(-1, NULL, 0);
-	if (ended == -1 && errno != EINTR)
+	if (ended == -1)
 		w->count = 0;
 	for (size_t i = 0; i < w->count; i++)
 		if (w->running[i] == ended)

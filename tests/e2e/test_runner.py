@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from support import ACCOUNT, NOUSER, OK, Outpost, fill_queue, give_away
+from support import (ACCOUNT, BOB, NOUSER, OK, Outpost, fill_queue,
+                     give_away)
 from test_queueing import SIMPLE, finish, has_said, submit_of, wait_until
 
 ANY_RATE = "1000/1s"
@@ -335,6 +336,23 @@ def test_a_signal_ends_a_run_and_loses_nothing(outpost, office):
     office.clear_faults()
     run(outpost)
     assert len(office.messages) == 3
+
+
+def test_a_signal_ends_all_processes_of_a_run(outpost, office):
+    """Each account has one of its own."""
+    office.fault("at MAIL stall always")
+    outpost.set_main(default=ACCOUNT)
+    outpost.set(BOB, **outpost.accounts[ACCOUNT])
+    for sender in (ACCOUNT, BOB):
+        queue(outpost, args=["-f", sender])
+    process = outpost.start("sendmail", "-q")
+    wait_until(lambda: has_said(office, "MAIL"))
+    process.send_signal(signal.SIGTERM)
+    assert finish(process)[0] == OK
+    wait_until(lambda: all(s.close_time for s in office.sessions))
+    assert "attempts" not in outpost.waiting()[0].record
+    assert len(outpost.waiting()) == 2
+    office.clear_faults()
 
 
 def test_killed_amid_a_run_the_message_waits_a_while(outpost, office):

@@ -7,6 +7,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -121,6 +122,80 @@ a_program_that_is_not_there_is_told(void **state)
 	assert_int_equal(pid, -1);
 }
 
+static volatile sig_atomic_t signalled;
+
+static void
+on_signal(int number)
+{
+	signalled = number;
+}
+
+/* A child that does nothing, or asks us to end; but for its alarm it would
+ * never end. */
+static pid_t
+start_child(int ask)
+{
+	pid_t child = fork();
+
+	if (child == 0) {
+		alarm(60);
+		if (ask != 0)
+			kill(getppid(), ask);
+		for (;;)
+			pause();
+	}
+	return child;
+}
+
+static void
+a_signal_is_told_whenever_it_comes(void **state)
+{
+	struct sigaction action = { .sa_handler = on_signal };
+	pid_t child;
+	int status;
+
+	(void)state;
+	sigemptyset(&action.sa_mask);
+	sigaction(SIGTERM, &action, NULL);
+	for (int before = 0; before <= 1; before++) {
+		signalled = 0;
+		child = start_child(before ? 0 : SIGTERM);
+		if (before)
+			raise(SIGTERM);
+		assert_int_equal(spawn_wait(child, &status, &signalled), 0);
+		assert_int_equal(signalled, SIGTERM);
+		kill(child, SIGKILL);
+		assert_int_equal(spawn_wait(child, &status, NULL), child);
+		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	}
+	assert_int_equal(spawn_wait(-1, NULL, NULL), -1);
+	assert_int_equal(errno, ECHILD);
+}
+
+static void
+a_child_that_ends_is_told_also_where_its_signal_is_blocked(void **state)
+{
+	sigset_t set, after;
+	int status;
+
+	(void)state;
+	signalled = 0;
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	for (int how = SIG_BLOCK; how <= SIG_UNBLOCK; how++) {
+		pid_t child = fork();
+
+		if (child == 0)
+			_exit(7);
+		assert_int_equal(sigprocmask(how, &set, NULL), 0);
+		assert_int_equal(spawn_wait(child, &status, &signalled), child);
+		assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+		assert_int_equal(sigprocmask(SIG_BLOCK, NULL, &after), 0);
+		assert_int_equal(
+		    sigismember(&after, SIGCHLD), how == SIG_BLOCK);
+	}
+}
+
 int
 main(void)
 {
@@ -135,6 +210,9 @@ main(void)
 		    set_up),
 		cmocka_unit_test_setup(
 		    a_program_that_is_not_there_is_told, set_up),
+		cmocka_unit_test(a_signal_is_told_whenever_it_comes),
+		cmocka_unit_test(
+		    a_child_that_ends_is_told_also_where_its_signal_is_blocked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
