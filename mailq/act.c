@@ -169,8 +169,7 @@ act_on_name(struct work *w, const char *id)
 				 act_on(w, ENTRY_FAILED, id)));
 	if (found)
 		return;
-	error_set(&err, EX_UNAVAILABLE, "5.3.0",
-	    "there is no message %s in the queue", id);
+	mailq_no_message(id, &err);
 	if (w->mailq->action == MAILQ_RETRY)
 		error_hint(&err, "--retry-failed is for messages that failed");
 	complain(w, &err);
@@ -261,9 +260,7 @@ act(struct work *w, struct error *err)
 	}
 	if (w->done > 0)
 		return 0;
-	error_set(err, EX_UNAVAILABLE, "5.3.0",
-	    "there are no such messages in the queue");
-	return error_hint(err, "name a message, an account, or ALL");
+	return mailq_no_message(NULL, err);
 }
 
 int

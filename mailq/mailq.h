@@ -20,6 +20,7 @@ enum mailq_action {
 	MAILQ_RELEASE,
 	MAILQ_REMOVE,
 	MAILQ_RETRY_FAILED,
+	MAILQ_HELP,
 };
 
 struct mailq {
@@ -49,6 +50,9 @@ int	mailq_act(const struct mailq *, struct error *);
 bool	mailq_is_meant(const struct mailq *, const struct entry *);
 /* May the caller see and touch it? */
 bool	mailq_is_allowed(const struct mailq *, const struct entry *);
+
+/* There is no message 'id', or none that was meant (NULL). */
+int	mailq_no_message(const char *id, struct error *);
 
 void	mailq_complain(const struct error *);
 

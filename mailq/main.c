@@ -15,10 +15,13 @@
 #include "base/xalloc.h"
 #include "queue/queue.h"
 
+#define HELP 1 /* has no letter: -h is --hold */
+
 /* clang-format off */
 static const struct option long_options[] = {
 	{ "count",        no_argument, NULL, 'n' },
 	{ "failed",       no_argument, NULL, 'f' },
+	{ "help",         no_argument, NULL, HELP },
 	{ "hold",         no_argument, NULL, 'h' },
 	{ "json",         no_argument, NULL, 'j' },
 	{ "release",      no_argument, NULL, 'H' },
@@ -43,6 +46,28 @@ static const struct {
 	{ 'F', MAILQ_RETRY_FAILED },
 };
 /* clang-format on */
+
+static const char help[] =
+    "usage: mailq [-fjnv] [-C file] [what ...]\n"
+    "       mailq -d | -F | -H | -h | -r | -s [-fv] [-C file] what ...\n"
+    "\n"
+    "Lists the messages that wait to be sent. What is a message's name, an\n"
+    "account's mailbox, or ALL.\n"
+    "\n"
+    "  -f, --failed        messages that failed, not those that wait\n"
+    "  -v, --verbose       also how often tried, when next, and what to do\n"
+    "  -j, --json          for programs\n"
+    "  -n, --count         how many there are\n"
+    "\n"
+    "  -s, --show          show messages whole\n"
+    "  -r, --retry         try them now\n"
+    "  -h, --hold          do not try them until they are released\n"
+    "  -H, --release       let held messages be sent again\n"
+    "  -d, --remove        remove them for good\n"
+    "  -F, --retry-failed  put messages that failed back, and try them now\n"
+    "\n"
+    "  -C file             read this configuration\n"
+    "      --help          show this\n";
 
 #define ACTIONS (sizeof(actions) / sizeof(actions[0]))
 
@@ -76,16 +101,38 @@ mailq_is_meant(const struct mailq *m, const struct entry *e)
 	return false;
 }
 
-static int
-usage(struct error *err)
+int
+mailq_no_message(const char *id, struct error *err)
 {
-	return error_hint(err,
-	    "usage: mailq [-fjv] [-C file] [what ...], or one of -d, -F, -H, "
-	    "-h, -r, -s with what: a name, an account, ALL");
+	error_set(err, EX_UNAVAILABLE, "5.3.0",
+	    "there is no message %s in the queue", id);
+	return error_hint(
+	    err, "'mailq' lists what waits, 'mailq --failed' what failed");
 }
 
 static int
-take_option(struct mailq *m, int letter, struct error *err)
+usage(struct error *err)
+{
+	return error_hint(err, "'mailq --help' shows them all");
+}
+
+/* Of several letters in a word it is one, of a long option the word. */
+static int
+unknown(const char *word, struct error *err)
+{
+	if (optopt == 'C')
+		error_set(err, EX_USAGE, "5.5.4", "-C needs a file");
+	else if (optopt != 0 && optopt != HELP)
+		error_set(err, EX_USAGE, "5.5.4", "mailq does not know '-%c'",
+		    optopt);
+	else
+		error_set(
+		    err, EX_USAGE, "5.5.4", "mailq does not know '%s'", word);
+	return usage(err);
+}
+
+static int
+take_option(struct mailq *m, int letter, const char *word, struct error *err)
 {
 	for (size_t i = 0; i < ACTIONS; i++)
 		if (actions[i].letter == letter) {
@@ -110,10 +157,11 @@ take_option(struct mailq *m, int letter, struct error *err)
 	case 'v':
 		m->verbose = true;
 		return 0;
+	case HELP:
+		m->action = MAILQ_HELP;
+		return 0;
 	default:
-		error_set(
-		    err, EX_USAGE, "5.5.4", "mailq does not know that option");
-		return usage(err);
+		return unknown(word, err);
 	}
 }
 
@@ -125,14 +173,17 @@ parse_arguments(struct mailq *m, int argc, char **argv, struct error *err)
 	opterr = 0;
 	while ((letter = getopt_long(
 		    argc, argv, "+C:dFfHhjnrsv", long_options, NULL)) != -1)
-		if (take_option(m, letter, err) == -1)
+		if (take_option(m, letter, argv[optind - 1], err) == -1)
 			return -1;
+	if (m->action == MAILQ_HELP)
+		return 0;
 	m->words = argv + optind;
 	m->word_count = (size_t)(argc - optind);
 	if (m->word_count == 0 && m->action > MAILQ_COUNT) {
 		error_set(err, EX_USAGE, "5.5.4",
 		    "which messages are meant is not said");
-		return usage(err);
+		return error_hint(
+		    err, "name messages, an account's mailbox, or ALL");
 	}
 	if (m->who.service && m->config_option != NULL)
 		return error_set(err, EX_NOPERM, "5.7.0",
@@ -160,7 +211,13 @@ static int
 run(struct mailq *m, int argc, char **argv, struct error *err)
 {
 	if (startup_service(&m->who, err) == -1 ||
-	    parse_arguments(m, argc, argv, err) == -1 || load(m, err) == -1)
+	    parse_arguments(m, argc, argv, err) == -1)
+		return -1;
+	if (m->action == MAILQ_HELP) {
+		(void)fputs(help, stdout);
+		return 0;
+	}
+	if (load(m, err) == -1)
 		return -1;
 	switch (m->action) {
 	case MAILQ_LIST:

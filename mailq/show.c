@@ -268,7 +268,11 @@ list_one(struct listing *l, const char *id)
 static void
 print_end(const struct listing *l)
 {
-	if (l->count == 0)
+	if (l->count == 0 && l->mailq->word_count > 0)
+		(void)puts(l->mailq->folder == ENTRY_FAILED
+			       ? "No such failed messages"
+			       : "No such messages in the queue");
+	else if (l->count == 0)
 		(void)puts(l->mailq->folder == ENTRY_FAILED
 			       ? "No failed messages"
 			       : "Mail queue is empty");
@@ -310,16 +314,38 @@ mailq_list(const struct mailq *m, struct error *err)
 	return 0;
 }
 
+static bool
+is_listed(const struct mailq *m, const char *id)
+{
+	struct entry e;
+	struct error ignored;
+	bool listed;
+
+	entry_init(&e);
+	listed = queue_read(m->config.queue_dir, m->folder, id, true, &e,
+		     &ignored) == 0 &&
+		 mailq_is_allowed(m, &e) && mailq_is_meant(m, &e);
+	entry_release(&e);
+	return listed;
+}
+
 int
 mailq_count(const struct mailq *m, struct error *err)
 {
 	struct list ids;
+	size_t count;
 
 	list_init(&ids);
 	if (list_read(&ids, m->config.queue_dir, m->folder, &m->filter, err) ==
 	    -1)
 		return -1;
-	(void)printf("%zu\n", ids.count);
+	count = ids.count;
+	if (m->word_count > 0) {
+		count = 0;
+		for (size_t i = 0; i < ids.count; i++)
+			count += is_listed(m, ids.names[i]);
+	}
+	(void)printf("%zu\n", count);
 	list_release(&ids);
 	return 0;
 }
@@ -388,8 +414,7 @@ show_one(const struct mailq *m, const char *id, struct error *err)
 		goto out;
 	if (e.id[0] == '\0' || e.envelope.count == 0 ||
 	    !mailq_is_allowed(m, &e)) {
-		error_set(err, EX_UNAVAILABLE, "5.3.0",
-		    "there is no message %s in the queue", id);
+		mailq_no_message(id, err);
 		goto out;
 	}
 	locks_read(&l.locks);

@@ -324,7 +324,9 @@ def test_what_is_being_sent_is_not_touched(outpost, office):
 
 
 @pytest.mark.parametrize("arguments, word", [
-    (["-d"], "which messages"), (["-Z"], "option"), (["-d", "-r", "x"], "one"),
+    (["-d"], "which messages"), (["-Z"], "know '-Z'"),
+    (["-fZ"], "know '-Z'"), (["--lsit"], "know '--lsit'"), (["-C"], "-C needs"),
+    (["--help=x"], "know '--help=x'"), (["-d", "-r", "x"], "one"),
     (["-s", "x"], "no name")])
 def test_wrong_use_is_told(outpost, arguments, word):
     result = outpost.run("mailq", *arguments)
@@ -335,6 +337,25 @@ def test_wrong_use_is_told(outpost, arguments, word):
 def test_no_such_message_is_told(outpost):
     result = outpost.run("mailq", "-d", "0123456789BCDFGH")
     assert result.code == UNAVAILABLE and "0123456789BCDFGH" in result.err
+    assert "mailq --failed" in result.err
+
+
+def test_a_listing_of_what_is_not_there_does_not_call_the_queue_empty(
+        outpost, office):
+    queue(outpost)
+    assert mailq(outpost, "0123456789BCDFGH") == (
+        "No such messages in the queue\n")
+    assert mailq(outpost, "-f", "ALL") == "No such failed messages\n"
+    assert mailq(outpost, "-n") == mailq(outpost, "-n", ACCOUNT) == "1\n"
+    assert mailq(outpost, "-n", "other@contoso.com") == "0\n"
+
+
+def test_help_needs_no_configuration(outpost):
+    outpost.config.unlink()
+    shown = mailq(outpost, "--help")
+    assert all(f"--{name}" in shown for name in (
+        "count", "failed", "hold", "json", "release", "remove", "retry",
+        "retry-failed", "show", "verbose"))
 
 
 def test_corrupt_messages_are_told_of(outpost):
