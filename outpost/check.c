@@ -438,15 +438,17 @@ give_time(struct check *c)
 
 /* What has just succeeded was what others wait for. */
 static void
-lift_hold(const struct check *c, enum hold_source source)
+lift_hold(struct check *c, enum hold_source source)
 {
 	const struct config *config = &c->outpost->config;
 	struct hold hold;
 
 	hold_resume(config, c->account);
 	if (hold_read(config, c->account, time(NULL), &hold) == 0 &&
-	    (hold.source == source || source == HOLD_FROM_MESSAGE))
-		(void)hold_lift(config, c->account);
+	    (hold.source == source || source == HOLD_FROM_MESSAGE) &&
+	    hold_lift(config, c->account))
+		check_say(c, CHECK_OK, "%s is no longer on hold",
+		    c->account->mailbox);
 }
 
 static int
@@ -660,6 +662,8 @@ check_run(struct outpost *o, int argc, char **argv, struct error *err)
 	check_begin(&c);
 	if (load(&c, err) == 0) {
 		prepare(&c);
+		log_open((enum log_target)o->config.log_target, "outpost",
+		    o->config.log_file);
 		run_steps(&c);
 		result = check_end(&c);
 	}

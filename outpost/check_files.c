@@ -78,6 +78,8 @@ report_mode(struct check *c, const struct place *p, mode_t mode)
 	if ((mode & p->forbid) != 0)
 		strlcpy(f.cause, "others than its owner can use it",
 		    sizeof(f.cause));
+	else if ((p->mode & ~mode & S_IRWXU) != 0)
+		strlcpy(f.cause, "its owner cannot use it", sizeof(f.cause));
 	check_put(
 	    f.hint, "run 'chmod %o %s'", (unsigned)(p->mode & 07777), p->path);
 	check_report(c, &f);
@@ -187,14 +189,18 @@ look_at_folders(struct check *c, uid_t submit, uid_t token, size_t *unseen)
 	enum check_verdict missing = system ? CHECK_FAILED : CHECK_OK;
 	char *secrets = xasprintf("%s/secrets", config->state_dir);
 	char *tokens = xasprintf("%s/tokens", config->state_dir);
+	char *state = xasprintf("%s/state", config->state_dir);
 	const struct place places[] = {
 		{ "the configuration", config->path, system ? 0 : submit, true,
 		    0, 022, S_IFREG | 0644, CHECK_FAILED, CHECK_WARNING },
-		{ "the folder", secrets, token, false, 0, 077, S_IFDIR | 0700,
+		{ "the folder", secrets, token, false, S_IRWXU, 077,
+		    S_IFDIR | 0700, missing, CHECK_WARNING },
+		{ "the folder", tokens, token, false, S_IRWXU,
+		    system ? 027 : 077, S_IFDIR | (system ? 02750 : 0700),
 		    missing, CHECK_WARNING },
-		{ "the folder", tokens, token, false, 0, system ? 027 : 077,
-		    S_IFDIR | (system ? 02750 : 0700), missing, CHECK_WARNING },
-		{ "the folder", config->queue_dir, submit, false, 0, 077,
+		{ "the folder", state, submit, false, S_IRWXU, 077,
+		    S_IFDIR | 0700, missing, CHECK_WARNING },
+		{ "the folder", config->queue_dir, submit, false, S_IRWXU, 077,
 		    S_IFDIR | 0700, missing, CHECK_WARNING },
 	};
 
@@ -202,6 +208,7 @@ look_at_folders(struct check *c, uid_t submit, uid_t token, size_t *unseen)
 		look_at(c, &places[i], unseen);
 	free(secrets);
 	free(tokens);
+	free(state);
 }
 
 static void

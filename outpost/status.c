@@ -197,10 +197,13 @@ gather_account(
 	a->token_known = is_seen(token_path(config, "tokens", a->account));
 	a->hold_known = is_seen(state_path(config, a->account, "hold"));
 	token_init(&token);
-	if (token_cached(&token, config, a->account, now) == 0)
-		a->token_expires = token.expires;
-	token_release(&token);
 	a->on_hold = hold_read(config, a->account, now, &a->hold) == 0;
+	if (token_cached(&token, config, a->account, now) == 0) {
+		a->token_expires = token.expires;
+		a->hold_outdated =
+		    a->on_hold && hold_is_outdated(&a->hold, token.issued);
+	}
+	token_release(&token);
 	a->paused = hold_paused(config, a->account, now, &a->pause) == 0;
 	a->usage_known =
 	    throttle_usage(config, a->account, &a->usage, NULL) == 0;

@@ -54,6 +54,7 @@ struct status_account {
 	bool hold_known;	/* and whether it is paused */
 	bool on_hold;
 	struct hold hold;
+	bool hold_outdated;	/* the next message tries */
 	bool paused;		/* the server could not be reached just now */
 	struct error pause;
 	bool usage_known;

@@ -108,6 +108,14 @@ judge_account(struct status *s, const struct status_account *a)
 		    find(s, STATUS_UNKNOWN,
 			"cannot see whether '%s' is on hold", account->mailbox),
 		    "run this as root");
+	else if (a->hold_outdated)
+		(void)snprintf(find(s, STATUS_WARNING,
+				   "'%s' was on hold; a token that came since "
+				   "is tried with the next message",
+				   account->mailbox)
+				   ->hint,
+		    ERROR_HINT_SIZE, "run 'outpost check %s', which tries it",
+		    account->mailbox);
 	else if (a->on_hold)
 		hint(find(s, STATUS_CRITICAL, "'%s' is on hold: %s",
 			 account->mailbox, a->hold.why.text),

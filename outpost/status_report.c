@@ -6,7 +6,7 @@
 #include "outpost/status.h"
 
 #define JSON_MAX (4u * 1024 * 1024)
-#define LABEL_WIDTH 11
+#define LABEL_WIDTH 12
 
 static const struct {
 	const char *name;
@@ -89,6 +89,27 @@ show_secrets(const struct status *s, const struct status_account *a)
 		printf("expired\n");
 }
 
+/* A hold that a message drew does not end by a login. */
+static void
+show_hold(const struct status *s, const struct status_account *a)
+{
+	const struct hold *hold = &a->hold;
+	char text[SHOW_DURATION_SIZE];
+
+	label("on hold");
+	printf(
+	    "for %s; tried again ", show_duration(s->now - hold->since, text));
+	if (a->hold_outdated || hold->next_probe <= s->now)
+		printf("with the next message\n");
+	else
+		printf(
+		    "in %s\n", show_duration(hold->next_probe - s->now, text));
+	label("");
+	printf("'outpost check %s%s' tries now\n",
+	    hold->source == HOLD_FROM_MESSAGE ? "--send ADDRESS " : "",
+	    a->account->mailbox);
+}
+
 static void
 show_account(const struct status *s, const struct status_account *a)
 {
@@ -111,23 +132,17 @@ show_account(const struct status *s, const struct status_account *a)
 		label("on hold");
 		printf("unknown\n");
 	}
-	if (a->on_hold) {
-		label("on hold");
-		printf("for %s; ", show_duration(s->now - a->hold.since, text));
-		printf("tried again in %s\n",
-		    show_duration(a->hold.next_probe > s->now
-				      ? a->hold.next_probe - s->now
-				      : 0,
-			text));
-	}
+	if (a->on_hold)
+		show_hold(s, a);
 	if (!a->usage_known)
 		return;
 	label("sent");
 	printf("%zu of %lld messages in %s, ", a->usage.messages,
 	    account->rate_count, show_duration(account->rate_seconds, text));
-	printf("%lld of %lld recipients in 24 h, %zu of %lld connections\n",
-	    a->usage.recipients, account->daily, a->usage.connections,
-	    account->connections);
+	printf("%lld of %lld recipients in 24 h\n", a->usage.recipients,
+	    account->daily);
+	label("connections");
+	printf("%zu of %lld\n", a->usage.connections, account->connections);
 }
 
 void

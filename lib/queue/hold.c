@@ -192,6 +192,12 @@ longer(const struct hold *hold)
 }
 
 bool
+hold_is_outdated(const struct hold *hold, time_t issued)
+{
+	return hold->source == HOLD_FROM_LOGIN && issued > hold->refused;
+}
+
+bool
 hold_claim_probe(
     const struct config *config, const struct account *account, time_t now)
 {

@@ -52,6 +52,9 @@ int	hold_read(const struct config *, const struct account *, time_t now,
 void	hold_place(const struct config *, const struct account *,
 	    enum hold_source, const char *id, const struct error *why,
 	    time_t now);
+/* A token that was issued since the hold was last found so: somebody signed in,
+ * or mended what tokens come from. The next message tries. */
+bool	hold_is_outdated(const struct hold *, time_t issued);
 /* May this process try whether the hold is over? True once each interval,
  * which doubles; among any number of processes one is told so. */
 bool	hold_claim_probe(const struct config *, const struct account *,

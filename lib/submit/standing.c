@@ -34,7 +34,7 @@ is_signed_in_anew(
 	token_init(&token);
 	if (hold->source == HOLD_FROM_LOGIN &&
 	    token_cached(&token, about->config, about->account, now) == 0)
-		anew = token.issued > hold->refused;
+		anew = hold_is_outdated(hold, token.issued);
 	token_release(&token);
 	return anew;
 }

@@ -414,6 +414,18 @@ def test_folder_of_secrets_that_others_may_read(person, office):
     assert found["hint"] == f"run 'chmod 700 {person.state}/secrets'"
 
 
+@pytest.mark.parametrize("folder", ["queue", "state", "tokens"])
+def test_folder_that_its_owner_cannot_write(person, office, folder):
+    sign_in(person, office)
+    person.run("outpost", "check")
+    path = person.queue if folder == "queue" else person.state / folder
+    path.mkdir(mode=0o700, exist_ok=True)
+    path.chmod(0o500)
+    report, _ = check(person)
+    assert report.bad[0]["hint"] == f"run 'chmod 700 {path}'"
+    assert report.bad[0]["cause"] == "its owner cannot use it"
+
+
 def test_secret_that_others_may_read(outpost, office):
     outpost.secret.chmod(0o644)
     report, _ = check(outpost)

@@ -201,7 +201,9 @@ def test_a_check_that_gets_in_lifts_the_hold(outpost, office):
     office.fault(f"at AUTH reply {SWITCHED_OFF}")
     send(outpost)
     assert state_file(outpost, "hold").exists()
-    assert outpost.run("outpost", "check").code == OK
+    result = outpost.run("outpost", "check")
+    assert result.code == OK and "is no longer on hold" in result.out
+    assert result.err == "" and "no longer on hold" in log_of(outpost)
     assert not state_file(outpost, "hold").exists()
 
 

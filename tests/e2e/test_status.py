@@ -61,6 +61,7 @@ def test_an_account_on_hold_is_critical_and_says_why(outpost, office):
     assert "switched off" in answer["summary"]
     assert "Set-CASMailbox" in answer["findings"][0]["hint"]
     assert "Set-CASMailbox" in answer["shown"]
+    assert f"'outpost check {ACCOUNT}' tries now" in answer["shown"]
     [account] = answer["accounts"]
     assert account["on_hold"] and account["next_probe"] > time.time()
     assert answer["queue"]["deferred"] == 1
@@ -88,6 +89,25 @@ def test_nobody_signed_in_is_critical(outpost, office):
                 client_secret_file=None)
     answer = status(outpost, CRITICAL)
     assert f"outpost login {ACCOUNT}" in answer["findings"][0]["hint"]
+
+
+def test_who_has_signed_in_is_not_told_to(signed_in, office):
+    """Login cannot lift a hold, which is another user's file."""
+    sign_in = (signed_in.state / "secrets" / ACCOUNT).rename(
+        signed_in.folder / "sign-in")
+    signed_in.run("outpost", "logout")
+    signed_in.send(SIMPLE)
+    answer = status(signed_in, CRITICAL)
+    assert "has not signed in" in answer["findings"][0]["text"]
+    sign_in.rename(signed_in.state / "secrets" / ACCOUNT)
+    age(signed_in.state / "state" / f"{ACCOUNT}=hold",
+        refused=int(time.time()) - 60)
+    signed_in.run("outpost", "token")
+    answer = status(signed_in, WARNING)
+    assert f"outpost check {ACCOUNT}" in answer["findings"][0]["hint"]
+    assert "outpost login" not in answer["shown"]
+    signed_in.run("outpost", "check")
+    assert status(signed_in)["findings"] == []
 
 
 def certificate(outpost, days):
