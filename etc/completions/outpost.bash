@@ -54,7 +54,7 @@ _outpost_mailq() {
 	[ -x /usr/libexec/outpost/submit ] || return
 	case $word in
 	-*) mapfile -t COMPREPLY < <(compgen -W "--remove --retry-failed --failed --verbose
-		--release --hold --json --count --retry --show -C" \
+		--release --hold --json --count --retry --show --help -C" \
 		-- "$word") ;;
 	*) mapfile -t COMPREPLY < <(compgen -W "ALL $(mailq --json 2>/dev/null |
 		sed -n 's/.*"queue_id": *"\([^"]*\)".*/\1/p') $(_outpost_accounts)" \
