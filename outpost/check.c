@@ -39,6 +39,9 @@ const char check_help[] =
     "  --send address   send a short message there in the end\n"
     "  --json           for programs\n"
     "\n"
+    "A login that succeeds lifts a hold that a login drew; of one that a\n"
+    "message drew only a message can tell (--send).\n"
+    "\n"
     "Exits 0 when all is well, 1 with warnings, 2 when a step failed.\n";
 
 enum step {
@@ -436,19 +439,36 @@ give_time(struct check *c)
 	return deadline;
 }
 
-/* What has just succeeded was what others wait for. */
+/* What has just succeeded was what others wait for. A message tells more than
+ * a login, and of a hold that one drew a login can tell nothing. */
 static void
 lift_hold(struct check *c, enum hold_source source)
 {
 	const struct config *config = &c->outpost->config;
+	struct finding f = { .verdict = CHECK_WARNING };
 	struct hold hold;
 
 	hold_resume(config, c->account);
-	if (hold_read(config, c->account, time(NULL), &hold) == 0 &&
-	    (hold.source == source || source == HOLD_FROM_MESSAGE) &&
-	    hold_lift(config, c->account))
-		check_say(c, CHECK_OK, "%s is no longer on hold",
-		    c->account->mailbox);
+	if (hold_read(config, c->account, time(NULL), &hold) == -1)
+		return;
+	if (hold.source == source || source == HOLD_FROM_MESSAGE) {
+		if (hold_lift(config, c->account))
+			check_say(c, CHECK_OK, "%s is no longer on hold",
+			    c->account->mailbox);
+		return;
+	}
+	if (c->send_to != NULL)
+		return;
+	check_put(f.text, "%s stays on hold, for a message was refused: %s",
+	    c->account->mailbox, hold.why.text);
+	strlcpy(f.cause, "a login cannot tell whether that is over",
+	    sizeof(f.cause));
+	check_put(f.hint,
+	    "%s%srun 'outpost check --send ADDRESS %s': a message that is "
+	    "taken lifts the hold",
+	    hold.why.hint, *hold.why.hint != '\0' ? "; then " : "",
+	    c->account->mailbox);
+	check_report(c, &f);
 }
 
 static int

@@ -6,8 +6,10 @@
  * While an account is on hold, mail is queued at once with the hold's reason.
  * From time to time one process may try (hold_claim_probe()), less and less
  * often up to the verdict's own cap: with the login alone where that drew the
- * hold, with a message where a message did. What succeeds lifts the hold, and
- * so do 'outpost check' and 'outpost login'.
+ * hold, with a message where a message did. What succeeds lifts the hold, also
+ * in 'outpost check': the login one that a login drew, the message of --send
+ * any. After 'outpost login' the next message need not wait for a probe, where
+ * a login drew it (submit/standing.h).
  *
  * Best effort: where the files cannot be used, each message finds out for
  * itself.

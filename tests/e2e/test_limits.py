@@ -210,7 +210,10 @@ def test_a_check_that_gets_in_lifts_the_hold(outpost, office):
 def test_a_check_sends_a_message_to_lift_what_a_message_drew(outpost, office):
     office.fault(f"at BODY reply {SENDER_FULL}")
     send(outpost)
-    outpost.run("outpost", "check")
-    assert state_file(outpost, "hold").exists()
-    assert outpost.run("outpost", "check", "--send", "a@x.example").code == OK
+    result = outpost.run("outpost", "check")
+    assert result.code == 1 and state_file(outpost, "hold").exists()
+    assert f"{ACCOUNT} stays on hold, for a message was refused: " in result.out
+    assert f"'outpost check --send ADDRESS {ACCOUNT}'" in result.out
+    result = outpost.run("outpost", "check", "--send", "a@x.example")
+    assert result.code == OK and "stays on hold" not in result.out, result
     assert not state_file(outpost, "hold").exists()
