@@ -4,8 +4,8 @@
  * quoted names and values, ":include:/path", a leading backslash (that name is
  * not looked up again), names without regard to case, "name+tag" for "name".
  * Pipes and files are no place to send mail to from here: they are left out
- * with a warning, and so is a line that makes no sense, since one mistake
- * in /etc/aliases must not stop the mail of all others.
+ * with a note, and so is what makes no sense, since one mistake in
+ * /etc/aliases must not stop the mail of all others.
  *
  *	struct aliases *a = aliases_new();
  *	aliases_parse(a, path, text, len, &rules);
@@ -13,7 +13,8 @@
  *	if (aliases_expand(a, "root", &rules, &targets, &err) == -1) …
  *	aliases_free(a);
  *
- * Pure: what an include holds is brought by a callback.
+ * Pure: what an include holds is brought by a callback. It is never quoted: a
+ * note tells how much of it was left out.
  */
 #ifndef ALIASES_H
 #define ALIASES_H
@@ -28,6 +29,8 @@ struct mailbox_list;
 
 #define ALIASES_FILE_MAX	(4u * 1024 * 1024)	/* bytes */
 #define ALIASES_DEPTH_MAX	50u	/* names behind names */
+#define ALIASES_WORK_MAX	((size_t)16 * 1024 * 1024)	/* bytes of
+					 * lists looked at for one message */
 
 struct aliases;
 
@@ -35,33 +38,44 @@ struct aliases;
 struct aliases_rules {
 	/* Is it a user of this host, whose name is to be looked up? */
 	bool (*is_local)(void *arg, const struct mailbox *);
-	/* Append what the file of an ":include:" holds. Its error is that of
-	 * the expansion. */
+	/* Append what the file of an ":include:" holds. Where it cannot, mail
+	 * goes to the alias's own name, as if that had no alias, and its
+	 * sentence is a note. */
 	int (*include)(void *arg, const char *path, struct buf *out,
 	    struct error *);
-	/* A sentence about something left out. */
-	void (*note)(void *arg, const char *sentence);
+	/* A sentence, "path:line: …", about something left out: by mistake, or
+	 * because it is nothing for us. */
+	void (*note)(void *arg, bool mistake, const char *sentence);
+	size_t *left;			/* bytes of lists that may still be
+					 * looked at */
 	void *arg;
 };
 
 struct aliases *aliases_new(void);
 void	aliases_free(struct aliases *);
 
-/* Add the names of a file; a name that is there already is warned of and
- * keeps its first value. 'path' is for warnings. Returns how many lines were
- * left out. */
+/* Read the names of a file, once. A name that is there already keeps its first
+ * value. 'path' is for notes. Returns how many mistakes were noted. */
 size_t	aliases_parse(struct aliases *, const char *path, const char *text,
 	    size_t len, const struct aliases_rules *);
-/* How many names there are. */
+/* How many names there are; the bytes of the longest list, and of all names and
+ * lists. */
 size_t	aliases_count(const struct aliases *);
+void	aliases_sizes(const struct aliases *, size_t *longest, size_t *total);
 
 /* Append where mail for a local name goes: addresses that are not local, and
- * local names for which there is no alias, without a domain. Nothing where
- * pipes or files are all there is. A name that stands in its own list is
- * such a local name. EX_CONFIG for a longer loop or more than
- * ALIASES_DEPTH_MAX names behind one another. */
+ * local names for which there is no alias, without a domain; that name itself
+ * where pipes or files are all there is. A name that stands in its own list is
+ * such a local name. A target's display name tells the way to it: "alias
+ * www-data, alias root", or NULL. EX_CONFIG for a longer loop, more than
+ * ALIASES_DEPTH_MAX names behind one another, more than ADDRESS_COUNT_MAX
+ * targets, and when nothing is left of 'left'. */
 int	aliases_expand(const struct aliases *, const char *name,
 	    const struct aliases_rules *, struct mailbox_list *targets,
 	    struct error *);
+/* Look at all lists, in the order of the file, for the notes and errors of an
+ * expansion. */
+int	aliases_check(const struct aliases *, const struct aliases_rules *,
+	    size_t *mistakes, struct error *);
 
 #endif

@@ -13,6 +13,8 @@ struct input {
 	size_t len;
 };
 
+#define WORK_MAX ((size_t)1024 * 1024)
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static bool
@@ -33,9 +35,10 @@ include(void *arg, const char *path, struct buf *out, struct error *err)
 }
 
 static void
-warn(void *arg, const char *sentence)
+note(void *arg, bool mistake, const char *sentence)
 {
 	(void)arg;
+	(void)mistake;
 	if (strlen(sentence) >= ERROR_TEXT_SIZE)
 		abort();
 }
@@ -53,7 +56,9 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input input = { (const char *)data, size };
-	const struct aliases_rules rules = { is_local, include, warn, &input };
+	size_t left = WORK_MAX, mistakes;
+	const struct aliases_rules rules = { is_local, include, note, &left,
+		&input };
 	static const char *const names[] = { "root", "a", "b+c", "", "\"" };
 	struct aliases *aliases = aliases_new();
 	struct mailbox_list list;
@@ -65,6 +70,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		(void)aliases_expand(aliases, names[i], &rules, &list, &err);
 		check_targets(&list);
 	}
+	(void)aliases_check(aliases, &rules, &mistakes, &err);
 	aliases_free(aliases);
 	return 0;
 }

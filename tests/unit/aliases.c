@@ -35,13 +35,15 @@ include(void *arg, const char *path, struct buf *out, struct error *why)
 }
 
 static void
-warn(void *arg, const char *sentence)
+note(void *arg, bool mistake, const char *sentence)
 {
 	(void)arg;
-	buf_addf(&warnings, "%s\n", sentence);
+	buf_addf(&warnings, "%s%s\n", mistake ? "mistake: " : "", sentence);
 }
 
-static const struct aliases_rules rules = { is_local, include, warn, NULL };
+static size_t left;
+static const struct aliases_rules rules = { is_local, include, note, &left,
+	NULL };
 
 static int
 start(void **state)
@@ -51,6 +53,7 @@ start(void **state)
 	buf_init(&warnings, 64 * 1024);
 	buf_init(&result, 64 * 1024);
 	include_text = NULL;
+	left = ALIASES_WORK_MAX;
 	return 0;
 }
 
@@ -173,11 +176,12 @@ programs_and_files_are_left_out_with_a_warning(void **state)
 {
 	(void)state;
 	parse("dump: /var/mail/dump\nlist: |/usr/bin/list, a@x.example\n");
-	assert_string_equal(expand("dump"), "");
-	assert_non_null(strstr(warnings.data, "alias 'dump': left out a file"));
+	assert_string_equal(expand("dump"), "dump");
+	assert_non_null(strstr(
+	    warnings.data, "/etc/aliases:1: alias 'dump': left out a file"));
 	assert_string_equal(expand("list"), "a@x.example");
-	assert_non_null(
-	    strstr(warnings.data, "alias 'list': left out a program"));
+	assert_non_null(strstr(warnings.data,
+	    "\n/etc/aliases:2: alias 'list': left out a program"));
 }
 
 static void
@@ -186,21 +190,32 @@ an_include_is_a_list_with_comments(void **state)
 	(void)state;
 	parse("staff: :include:/etc/staff, z@x.example\njoe: j@x.example\n");
 	include_text = "# the staff\na@x.example, b@x.example\n\njoe\n"
-		       "/etc/passwd\n:include:/etc/more\n";
+		       "/etc/passwd\n@@\n";
 	assert_string_equal(
 	    expand("staff"), "a@x.example b@x.example j@x.example z@x.example");
-	assert_non_null(strstr(warnings.data, "an include within an include"));
-	assert_non_null(strstr(warnings.data, "left out a file"));
-	assert_null(strstr(warnings.data, "passwd"));
+	assert_string_equal(warnings.data,
+	    "/etc/aliases:1: alias 'staff': left out 2 in '/etc/staff' that "
+	    "are no addresses\n");
 }
 
 static void
-an_include_that_cannot_be_read_is_an_error(void **state)
+an_include_within_an_include_goes_to_the_local_user(void **state)
+{
+	(void)state;
+	parse("staff: :include:/etc/staff\nmore: :include: /etc/more\n");
+	include_text = "a@x.example\n:include:/etc/more\nmore\n";
+	assert_string_equal(expand("staff"), "a@x.example staff more");
+	assert_non_null(strstr(warnings.data, "an include within an include"));
+}
+
+static void
+an_include_that_cannot_be_read_goes_to_the_local_user(void **state)
 {
 	(void)state;
 	parse("staff: a@x.example, :include:/etc/staff\n");
-	assert_null(expand("staff"));
-	assert_int_equal(err.exit_code, EX_TEMPFAIL);
+	assert_string_equal(expand("staff"), "a@x.example staff");
+	assert_non_null(strstr(warnings.data,
+	    "/etc/aliases:1: alias 'staff': cannot read '/etc/staff'"));
 }
 
 static void
@@ -221,7 +236,8 @@ loops_end_with_an_error(void **state)
 	parse("a: b\nb: c\nc: a\n");
 	assert_null(expand("a"));
 	assert_int_equal(err.exit_code, EX_CONFIG);
-	assert_non_null(strstr(err.text, "lead back to"));
+	assert_string_equal(
+	    err.text, "/etc/aliases:3: alias 'c' leads back to 'a'");
 }
 
 static void
@@ -229,10 +245,11 @@ a_name_in_its_own_list_is_the_local_user(void **state)
 {
 	(void)state;
 	parse("root: root, it@contoso.com\njoe: \\joe, j@x.example\n"
-	      "kim: \\root\n");
+	      "kim: \\root\nann: \\ann@x.example\n");
 	assert_string_equal(expand("root"), "root it@contoso.com");
 	assert_string_equal(expand("joe"), "joe j@x.example");
 	assert_string_equal(expand("kim"), "root");
+	assert_string_equal(expand("ann"), "ann@x.example");
 }
 
 static void
@@ -269,18 +286,96 @@ names_that_are_reached_twice_cost_once(void **state)
 static void
 a_mistake_leaves_the_other_lines_alone(void **state)
 {
+	static const char text[] =
+	    "  begins with a blank\nno colon here\n: x\n"
+	    "empty:\nroot: it@contoso.com\nnul: \0@contoso.com\n"
+	    "Root: other@contoso.com\nbad: @@, ok@x.example, a@b..c";
+
 	(void)state;
 	assert_int_equal(
-	    parse("  begins with a blank\nno colon here\n: x\n"
-		  "empty:\nroot: it@contoso.com\n"
-		  "root: other@contoso.com\nbad: @@, ok@x.example"),
-	    5);
+	    aliases_parse(aliases, "f", text, sizeof(text) - 1, &rules), 6);
 	assert_string_equal(expand("root"), "it@contoso.com");
 	assert_string_equal(expand("bad"), "ok@x.example");
 	assert_int_equal(aliases_count(aliases), 2);
-	assert_non_null(strstr(warnings.data, "/etc/aliases:2: is no"));
-	assert_non_null(strstr(warnings.data, "/etc/aliases:4: 'empty' goes"));
-	assert_non_null(strstr(warnings.data, "/etc/aliases:6: its name"));
+	assert_string_equal(warnings.data,
+	    "mistake: f:1: this is no 'name: address'\n"
+	    "mistake: f:2: this is no 'name: address'\n"
+	    "mistake: f:3: this is no 'name: address'\n"
+	    "mistake: f:4: alias 'empty' leads nowhere\n"
+	    "mistake: f:6: this is no text\n"
+	    "mistake: f:7: alias 'Root' stands in line 5 already\n"
+	    "mistake: f:8: alias 'bad': left out what is no address\n"
+	    "mistake: f:8: alias 'bad': left out what is no address\n");
+}
+
+static void
+the_way_to_a_target_is_told(void **state)
+{
+	struct mailbox_list list;
+
+	(void)state;
+	parse("www-data: root\nroot: Ann <it@contoso.com>, joe\n");
+	mailbox_list_init(&list);
+	assert_int_equal(
+	    aliases_expand(aliases, "www-data+x", &rules, &list, &err), 0);
+	assert_int_equal(
+	    aliases_expand(aliases, "kim", &rules, &list, &err), 0);
+	assert_int_equal(list.count, 3);
+	for (size_t i = 0; i < 2; i++)
+		assert_string_equal(
+		    list.items[i].display, "alias www-data, alias root");
+	assert_null(list.items[2].display);
+	mailbox_list_release(&list);
+}
+
+static void
+a_check_looks_at_all_lists(void **state)
+{
+	size_t mistakes, longest, total;
+
+	(void)state;
+	parse("z: @@\nlist: |/bin/list, z\n"
+	      "staff: :include:/etc/staff\na: ok@x.example ,  \n");
+	assert_int_equal(aliases_check(aliases, &rules, &mistakes, &err), 0);
+	assert_int_equal(mistakes, 1);
+	assert_non_null(strstr(warnings.data, "mistake: /etc/aliases:1: "));
+	assert_non_null(strstr(warnings.data, "\n/etc/aliases:2: "));
+	assert_non_null(strstr(warnings.data, "\n/etc/aliases:3: "));
+	aliases_sizes(aliases, &longest, &total);
+	assert_int_equal(longest, strlen(":include:/etc/staff"));
+	assert_int_equal(total, strlen("z@@list|/bin/list, zstaff"
+				       ":include:/etc/staffaok@x.example ,"));
+}
+
+static void
+a_check_finds_a_loop(void **state)
+{
+	size_t mistakes;
+
+	(void)state;
+	parse("fine: a@x.example\nz: y\ny: z\n");
+	assert_int_equal(aliases_check(aliases, &rules, &mistakes, &err), -1);
+	assert_string_equal(
+	    err.text, "/etc/aliases:3: alias 'y' leads back to 'z'");
+}
+
+static void
+one_message_has_only_so_much_looked_at(void **state)
+{
+	struct buf text;
+
+	(void)state;
+	buf_init(&text, 64 * 1024);
+	buf_adds(&text, "all: ");
+	for (unsigned i = 0; i < 1000; i++)
+		buf_addf(&text, "u%u@x.example,", i);
+	parse(text.data);
+	left = 2 * text.len;
+	assert_non_null(expand("all"));
+	assert_non_null(expand("all"));
+	assert_null(expand("all"));
+	assert_int_equal(err.exit_code, EX_CONFIG);
+	buf_release(&text);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
@@ -298,13 +393,18 @@ main(void)
 		TEST(quotes_keep_commas_and_colons),
 		TEST(programs_and_files_are_left_out_with_a_warning),
 		TEST(an_include_is_a_list_with_comments),
-		TEST(an_include_that_cannot_be_read_is_an_error),
+		TEST(an_include_within_an_include_goes_to_the_local_user),
+		TEST(an_include_that_cannot_be_read_goes_to_the_local_user),
 		TEST(what_an_include_holds_is_never_quoted),
 		TEST(loops_end_with_an_error),
 		TEST(a_name_in_its_own_list_is_the_local_user),
 		TEST(a_long_chain_is_followed_and_a_longer_one_is_not),
 		TEST(names_that_are_reached_twice_cost_once),
 		TEST(a_mistake_leaves_the_other_lines_alone),
+		TEST(the_way_to_a_target_is_told),
+		TEST(a_check_looks_at_all_lists),
+		TEST(a_check_finds_a_loop),
+		TEST(one_message_has_only_so_much_looked_at),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
