@@ -135,6 +135,24 @@ file_read(const char *path, struct buf *out, struct error *err)
 	return read_and_close(fd, path, out, err);
 }
 
+int
+file_read_public(const char *path, struct buf *out, struct error *err)
+{
+	struct stat status;
+	int fd = open_regular(path, &status, err);
+
+	if (fd == -1)
+		return -1;
+	if ((status.st_mode & S_IROTH) != 0)
+		return read_and_close(fd, path, out, err);
+	close(fd);
+	errno = EPERM;
+	error_set(err, EX_CONFIG, "5.3.5",
+	    "'%s' is not for all to read (mode %04o)", path,
+	    (unsigned)(status.st_mode & 07777));
+	return error_hint(err, "run 'chmod o+r %s'", path);
+}
+
 static int
 check_secret(const char *path, const struct stat *status, bool group_may_read,
     struct error *err)

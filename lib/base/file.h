@@ -24,6 +24,10 @@ struct error;
  * error EX_CONFIG. */
 int	file_read(const char *path, struct buf *out, struct error *);
 
+/* The same for a file that all may read; any other is refused (EX_CONFIG), so
+ * that nobody has one read that is none of his business. */
+int	file_read_public(const char *path, struct buf *out, struct error *);
+
 /* The same for a file that holds a secret: refused (EX_CONFIG, with a hint)
  * unless it belongs to this process's user or root and only its owner or, with
  * 'group_may_read', its group may read it. A link is followed, since

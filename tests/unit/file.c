@@ -218,8 +218,32 @@ what_is_no_regular_file_is_refused_without_waiting(void **state)
 		assert_int_equal(
 		    file_read_secret(paths[i], false, &out, &err), -1);
 		assert_int_equal(err.exit_code, EX_CONFIG);
+		assert_int_equal(file_read_public(paths[i], &out, &err), -1);
+		assert_int_equal(err.exit_code, EX_CONFIG);
 	}
 	alarm(0);
+	buf_release(&out);
+}
+
+static void
+what_not_all_may_read_is_not_public(void **state)
+{
+	struct error err;
+	struct buf out;
+
+	(void)state;
+	buf_init(&out, 100);
+	put("s", "hush", 0640);
+	errno = ENOENT;
+	assert_int_equal(file_read_public("s", &out, &err), -1);
+	assert_int_equal(err.exit_code, EX_CONFIG);
+	assert_string_equal(err.text, "'s' is not for all to read (mode 0640)");
+	assert_string_equal(err.hint, "run 'chmod o+r s'");
+	assert_int_not_equal(errno, ENOENT);
+	assert_string_equal(out.data, "");
+	put("p", "news", 0604);
+	assert_int_equal(file_read_public("p", &out, &err), 0);
+	assert_string_equal(out.data, "news");
 	buf_release(&out);
 }
 
@@ -717,6 +741,7 @@ main(void)
 		IN_FOLDER(missing_file_sets_enoent),
 		IN_FOLDER(file_is_removed_with_what_a_killed_writer_left),
 		IN_FOLDER(what_is_no_regular_file_is_refused_without_waiting),
+		IN_FOLDER(what_not_all_may_read_is_not_public),
 		IN_FOLDER(secret_that_others_may_read_is_refused),
 		IN_FOLDER(secret_behind_a_link_is_judged_by_what_it_leads_to),
 		IN_FOLDER(secret_of_another_user_is_refused),
