@@ -160,7 +160,8 @@ install: all
 	$(INSTALL) -m 755 $B/submit $B/token $(DESTDIR)$(LIBEXECDIR)
 	$(INSTALL) -m 644 man/*.5 $(DESTDIR)$(MANDIR)/man5
 	$(INSTALL) -m 644 man/*.8 $(DESTDIR)$(MANDIR)/man8
-	$(INSTALL) -m 644 README.md etc/outpost.conf $(DESTDIR)$(DOCDIR)
+	$(INSTALL) -m 644 README.md etc/outpost.conf etc/aliases \
+		$(DESTDIR)$(DOCDIR)
 
 # The Debian package, in build/deb: made from a copy, so that the tree is as it
 # was.

@@ -2,6 +2,7 @@
 
 #include <sysexits.h>
 
+#include "account/alias_file.h"
 #include "account/local.h"
 #include "base/error.h"
 #include "base/xalloc.h"
@@ -16,16 +17,18 @@
 
 void
 message_init(struct message *m, const struct options *options,
-    const struct config *config, const struct caller *caller)
+    struct alias_file *aliases, const struct caller *caller)
 {
 	*m = (struct message){
 		.options = options,
-		.config = config,
+		.config = aliases->config,
+		.aliases = aliases,
 		.caller = caller,
 	};
 	header_init(&m->header);
 	envelope_init(&m->envelope);
 	mailbox_init(&m->sender);
+	alias_file_begin(aliases);
 }
 
 void
@@ -34,43 +37,52 @@ message_release(struct message *m)
 	header_release(&m->header);
 	envelope_release(&m->envelope);
 	mailbox_release(&m->sender);
+	free(m->shown);
+	m->shown = NULL;
 }
 
-/* Add one; a local one is sent to where local mail goes, and what it was is
- * kept for notifications. */
+/* Add those that a local one leads to; what it was is kept for notifications. */
+static int
+add_local(struct message *m, const struct mailbox *mailbox, const char *written,
+    struct error *err)
+{
+	struct envelope *e = &m->envelope;
+	size_t before = e->count;
+	struct mailbox_list targets;
+	char *local = mailbox->domain != NULL
+			  ? xstrdup(written)
+			  : xasprintf("%s@%s", written, m->caller->host);
+	int result;
+
+	mailbox_list_init(&targets);
+	result = alias_file_expand(m->aliases, mailbox->local, &targets, err);
+	for (size_t i = 0; i < targets.count && result == 0; i++) {
+		char *address = mailbox_address(&targets.items[i]);
+
+		if (address_smtp_safe(address, &e->smtputf8, err) == -1 ||
+		    envelope_add(e, address, err) == -1)
+			result = -1;
+		free(address);
+	}
+	for (size_t i = before; i < e->count; i++)
+		e->recipients[i].original = dsn_orcpt(local);
+	mailbox_list_release(&targets);
+	free(local);
+	return result;
+}
+
 int
 compose_recipient(
     struct message *m, const struct mailbox *mailbox, struct error *err)
 {
-	char *written = mailbox_address(mailbox), *local = NULL;
-	const char *address = written;
-	struct envelope *e = &m->envelope;
-	size_t before = e->count;
+	char *written = mailbox_address(mailbox);
 	int result = -1;
 
-	if (local_is_domain(m->config, m->caller->host, mailbox->domain)) {
-		address = local_target(m->config);
-		local = mailbox->domain != NULL
-			    ? xstrdup(written)
-			    : xasprintf("%s@%s", written, m->caller->host);
-		if (address == NULL) {
-			error_set(err, EX_NOUSER, "5.1.1",
-			    "'%s' is a local user, and mail for local users "
-			    "goes nowhere",
-			    written);
-			error_hint(err, "set 'admin' in %s", m->config->path);
-			goto out;
-		}
-	}
-	if (address_smtp_safe(address, &e->smtputf8, err) == -1 ||
-	    envelope_add(e, address, err) == -1)
-		goto out;
-	if (local != NULL && e->count > before)
-		e->recipients[before].original = dsn_orcpt(local);
-	result = 0;
-out:
+	if (local_is_domain(m->config, m->caller->host, mailbox->domain))
+		result = add_local(m, mailbox, written, err);
+	else if (address_smtp_safe(written, &m->envelope.smtputf8, err) == 0)
+		result = envelope_add(&m->envelope, written, err);
 	free(written);
-	free(local);
 	return result;
 }
 
@@ -191,14 +203,15 @@ compose_envelope(struct message *m, const struct buf *block, struct error *err)
 	return choose_account(m, err);
 }
 
-/* How a local name in To or Cc is shown: as the address it went to. */
+/* How a local name in To or Cc is shown: as the address it goes to. */
 static const char *
 shown_as(void *arg, const char *local)
 {
-	const struct message *m = arg;
+	struct message *m = arg;
 
-	(void)local;
-	return local_target(m->config);
+	free(m->shown);
+	m->shown = alias_file_shown(m->aliases, local);
+	return m->shown;
 }
 
 static bool

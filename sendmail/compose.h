@@ -23,12 +23,15 @@
 #include "sendmail/caller.h"
 #include "sendmail/options.h"
 
+struct alias_file;
 struct error;
 
 struct message {
 	const struct options *options;
 	const struct config *config;
 	const struct caller *caller;
+	struct alias_file *aliases;
+	char *shown;			/* lent to header_complete() */
 	struct header header;
 	struct envelope envelope;
 	struct account_choice choice;
@@ -39,12 +42,14 @@ struct message {
 	void *is_denied_arg;
 };
 
+/* All are kept by reference; the aliases bring the configuration. */
 void	message_init(struct message *, const struct options *,
-	    const struct config *, const struct caller *);
+	    struct alias_file *, const struct caller *);
 void	message_release(struct message *);
 
-/* Add a recipient; a local one is where local mail goes, and a second of the
- * same name is none. EX_DATAERR, EX_NOUSER. */
+/* Add a recipient; a local one is whom its aliases lead to, and a second of
+ * the same name is none. EX_DATAERR, EX_NOUSER; EX_CONFIG for aliases that go
+ * round. */
 int	compose_recipient(struct message *, const struct mailbox *,
 	    struct error *);
 /* Read the header block, collect the recipients, choose the account: after

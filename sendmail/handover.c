@@ -30,11 +30,11 @@ on_body(void *arg, const char *bytes, size_t len, struct error *err)
 
 void
 handover_init(struct handover *h, const struct options *options,
-    const struct config *config, const struct caller *caller,
+    struct alias_file *aliases, const struct caller *caller,
     struct handoff *handoff)
 {
 	h->handoff = handoff;
-	message_init(&h->message, options, config, caller);
+	message_init(&h->message, options, aliases, caller);
 	h->message.is_denied = is_denied;
 	h->message.is_denied_arg = handoff;
 	content_init(&h->content, on_body, h);

@@ -2,7 +2,7 @@
  * recipients are seen to, the body goes through the pipe as it comes.
  *
  *	struct handover h;
- *	handover_init(&h, &options, &config, &caller, &handoff);
+ *	handover_init(&h, &options, &aliases, &caller, &handoff);
  *	… content_write(&h.content, …) …, content_finish(&h.content, …)
  *	if (handover_end(&h, &err) == 0)
  *		handoff_result(&handoff, …)
@@ -16,6 +16,7 @@
 #include "mail/content.h"
 #include "sendmail/compose.h"
 
+struct alias_file;
 struct error;
 struct handoff;
 
@@ -27,7 +28,7 @@ struct handover {
 
 /* All but the first are kept by reference; the first must stay where it is. */
 void	handover_init(struct handover *, const struct options *,
-	    const struct config *, const struct caller *, struct handoff *);
+	    struct alias_file *, const struct caller *, struct handoff *);
 void	handover_release(struct handover *);
 
 /* All of the content has come: complete the header, and let it go. */

@@ -8,6 +8,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "account/alias_file.h"
 #include "account/config.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -20,7 +21,10 @@
 #include "sendmail/options.h"
 #include "sendmail/queue_run.h"
 #include "sendmail/smtpd.h"
+#include "sendmail/verify.h"
 #include "submit/handoff.h"
+
+#define NOTES_MAX 20 /* about aliases; a file may have a thousand mistakes */
 
 /* What the parts of one run share. */
 struct run {
@@ -28,8 +32,10 @@ struct run {
 	struct options options;
 	struct config config;
 	struct caller caller;
-	char *libexec; /* folder of submit */
-	bool system;   /* submit has rights of its own */
+	struct alias_file aliases;
+	unsigned notes; /* about them */
+	char *libexec;  /* folder of submit */
+	bool system;    /* submit has rights of its own */
 	char *config_path;
 	struct handoff handoff;
 	bool input_taken; /* standard input has been read to its end */
@@ -105,13 +111,48 @@ load_config(struct run *r, struct error *err)
 	return 0;
 }
 
+/* What aliases had left out. Who calls sendmail may not look at standard
+ * error, and with -bs nobody does: it is logged too. */
+static void
+on_note(void *arg, bool mistake, const char *sentence)
+{
+	struct run *r = arg;
+	bool sends =
+	    r->options.mode == MODE_MESSAGE || r->options.mode == MODE_SMTP;
+
+	(void)mistake;
+	if (r->notes > NOTES_MAX)
+		return;
+	if (r->notes++ == NOTES_MAX)
+		sentence = "there is more of this kind, which is not told";
+	if (sends)
+		log_line(LOG_WARNING, "%s", sentence);
+	if (!sends ||
+	    (r->options.mode == MODE_MESSAGE &&
+		(enum log_target)r->config.log_target != LOG_TO_STDERR))
+		say(sentence);
+}
+
+/* The configuration, and what there is to know of this host. The file of
+ * aliases may be root's alone to read, like the configuration that names it. */
+static int
+prepare(struct run *r, struct error *err)
+{
+	if (load_config(r, err) == -1)
+		return -1;
+	caller_init(&r->caller, r->who.caller);
+	if (!r->options.no_aliases)
+		alias_file_read(&r->aliases);
+	return 0;
+}
+
 static int
 send_message(struct run *r, struct error *err)
 {
 	struct handover h;
 	int result = -1;
 
-	handover_init(&h, &r->options, &r->config, &r->caller, &r->handoff);
+	handover_init(&h, &r->options, &r->aliases, &r->caller, &r->handoff);
 	h.content.ignore_dots = r->options.ignore_dots;
 	r->input_taken = true;
 	if (intake_read(STDIN_FILENO, &h.content, err) == 0 &&
@@ -158,10 +199,7 @@ run_message(struct run *r, struct error *err)
 		    "name them after the options, or use "
 		    "-t to take them from the message's header");
 	}
-	if (load_config(r, err) == -1)
-		return -1;
-	caller_init(&r->caller, r->who.caller);
-	if (start_submit(r, err) == -1)
+	if (prepare(r, err) == -1 || start_submit(r, err) == -1)
 		return -1;
 	result = send_message(r, err);
 	handoff_close(&r->handoff);
@@ -175,14 +213,14 @@ run_smtp(struct run *r, struct error *err)
 {
 	struct smtpd setup = {
 		.options = &r->options,
-		.config = &r->config,
+		.aliases = &r->aliases,
 		.caller = r->who.caller,
 		.handoff = &r->handoff,
 	};
 	int result;
 
 	r->input_taken = true;
-	if (load_config(r, err) == -1 || start_submit(r, err) == -1) {
+	if (prepare(r, err) == -1 || start_submit(r, err) == -1) {
 		smtpd_turn_away(&setup, err);
 		return -1;
 	}
@@ -200,18 +238,23 @@ run_queue(struct run *r, struct error *err)
 	    &r->options, r->libexec, r->system ? NULL : r->config_path, err);
 }
 
+/* As a message would have it: includes are read without root's rights. */
+static int
+run_verify(struct run *r, struct error *err)
+{
+	if (prepare(r, err) == -1 || startup_become_nobody(err) == -1)
+		return -1;
+	return r->options.mode == MODE_ALIASES
+		   ? verify_aliases(&r->aliases, err)
+		   : verify_addresses(&r->options, &r->aliases, err);
+}
+
 static int
 run(struct run *r, int argc, char **argv, struct error *err)
 {
 	const char *name = argc > 0 ? strrchr(argv[0], '/') : NULL;
 
 	name = name != NULL ? name + 1 : argc > 0 ? argv[0] : "";
-	if (strcmp(name, "newaliases") == 0) {
-		error_set(err, EX_USAGE, "5.5.1",
-		    "aliases are not supported yet, so there is nothing to "
-		    "rebuild");
-		return error_hint(err, "mail for local users goes to 'admin'");
-	}
 	if (strcmp(name, "mailq") == 0)
 		return mailq_replace(argv, err);
 	if (options_parse(&r->options, argc, argv, err) == -1)
@@ -229,6 +272,9 @@ run(struct run *r, int argc, char **argv, struct error *err)
 	case MODE_MAILQ:
 	case MODE_MAILQ_COUNT:
 		return mailq_for_options(&r->options, err);
+	case MODE_ALIASES:
+	case MODE_VERIFY:
+		return run_verify(r, err);
 	default:
 		return run_message(r, err);
 	}
@@ -243,6 +289,7 @@ main(int argc, char **argv)
 
 	startup_user(&r.who);
 	config_init(&r.config);
+	alias_file_init(&r.aliases, &r.config, r.caller.host, on_note, &r);
 	if (run(&r, argc, argv, &err) == -1) {
 		if (err.exit_code != EX_USAGE && !r.input_taken &&
 		    r.options.mode == MODE_MESSAGE)
@@ -250,6 +297,7 @@ main(int argc, char **argv)
 		report(&err);
 		exit_code = err.exit_code;
 	}
+	alias_file_release(&r.aliases);
 	caller_release(&r.caller);
 	config_release(&r.config);
 	free(r.libexec);

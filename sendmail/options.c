@@ -15,8 +15,7 @@ typedef int option_handler(
 
 static option_handler set_flag, set_text, set_body_type, set_hops, set_mode,
     set_error_mode, set_short_option, set_long_option, set_delivery, set_debug,
-    set_queue, set_tag, set_no_recipient, refuse_config, ignore, ignore_file,
-    not_yet;
+    set_queue, set_tag, set_no_recipient, refuse_config, ignore, ignore_file;
 
 enum argument {
 	NONE,
@@ -44,14 +43,14 @@ static const struct option {
 	{ 'f', NEEDED,   set_text,         "address of the sender" },
 	{ 'G', NONE,     set_flag,         "relay: add nothing" },
 	{ 'h', NEEDED,   set_hops,         "most hops" },
-	{ 'I', NONE,     not_yet,          "like -bi" },
+	{ 'I', NONE,     set_mode,         "like -bi" },
 	{ 'i', NONE,     set_flag,         "a lone dot does not end the message" },
 	{ 'J', NEEDED,   ignore,           "accepted and ignored" },
 	{ 'L', NEEDED,   set_tag,          "the program's name in the log" },
 	{ 'M', NEEDED,   ignore,           "accepted and ignored" },
 	{ 'm', NONE,     ignore,           "accepted and ignored" },
 	{ 'N', NEEDED,   set_text,         "when to notify" },
-	{ 'n', NONE,     ignore,           "no aliases" },
+	{ 'n', NONE,     set_flag,         "no aliases" },
 	{ 'O', NEEDED,   set_long_option,  "option by its long name" },
 	{ 'o', NEEDED,   set_short_option, "option by its letter" },
 	{ 'p', NEEDED,   ignore,           "accepted and ignored" },
@@ -83,8 +82,8 @@ static const struct {
 	{ 's', MODE_SMTP, NULL },
 	{ 'p', MODE_MAILQ, NULL },
 	{ 'P', MODE_MAILQ_COUNT, NULL },
-	{ 'i', MODE_MESSAGE, "aliases are not supported yet" },
-	{ 'v', MODE_MESSAGE, "verifying addresses is not supported yet" },
+	{ 'i', MODE_ALIASES, NULL },
+	{ 'v', MODE_VERIFY, NULL },
 	{ 't', MODE_RULES, NULL },
 	{ 'C', MODE_MESSAGE, "there is no such check" },
 	{ 'z', MODE_MESSAGE, "there is no frozen configuration" },
@@ -97,6 +96,7 @@ static const struct {
 	char mode[2];
 } names[] = {
 	{ "hoststat",  "h" },
+	{ "newaliases", "i" },
 	{ "purgestat", "H" },
 	{ "smtpd",     "d" },
 };
@@ -148,6 +148,9 @@ set_flag(struct options *o, char letter, char *argument, struct error *err)
 		break;
 	case 'i':
 		o->ignore_dots = on;
+		break;
+	case 'n':
+		o->no_aliases = on;
 		break;
 	case 't':
 		o->recipients_from_header = on;
@@ -224,7 +227,10 @@ set_hops(struct options *o, char letter, char *argument, struct error *err)
 static int
 set_mode(struct options *o, char letter, char *argument, struct error *err)
 {
-	(void)letter;
+	if (letter == 'I') {
+		o->mode = MODE_ALIASES;
+		return 0;
+	}
 	for (size_t i = 0; i < COUNT(modes); i++) {
 		if (argument[0] != modes[i].letter || argument[1] != '\0')
 			continue;
@@ -450,15 +456,6 @@ ignore_file(struct options *o, char letter, char *argument, struct error *err)
 	return 0;
 }
 
-static int
-not_yet(struct options *o, char letter, char *argument, struct error *err)
-{
-	(void)o;
-	(void)argument;
-	error_set(err, EX_USAGE, "5.5.1", "-%c is not supported yet", letter);
-	return usage(err, NULL);
-}
-
 static void
 make_optstring(char out[OPTSTRING_SIZE])
 {
@@ -545,11 +542,12 @@ check_recipients(const struct options *o, struct error *err)
 	case MODE_QUEUE:
 	case MODE_MAILQ:
 	case MODE_MAILQ_COUNT:
+	case MODE_ALIASES:
 		if (o->recipient_count == 0 && !o->recipients_from_header)
 			return 0;
 		error_set(err, EX_USAGE, "5.5.4",
-		    "no message is sent by -q, -bp, -bP, -bh and -bH, so there "
-		    "are no recipients");
+		    "no message is sent by -q, -bp, -bP, -bi, -bh and -bH, so "
+		    "there are no recipients");
 		return usage(err, "leave them, and -t, out");
 	default:
 		return check_words(o, err);

@@ -30,6 +30,8 @@ enum options_mode {
 	MODE_MAILQ,		/* -bp: show it, by mailq */
 	MODE_MAILQ_COUNT,	/* -bP: the number of messages in it */
 	MODE_RULES,		/* -bt: refused, but for -d0.1 */
+	MODE_ALIASES,		/* -bi, newaliases: check the aliases */
+	MODE_VERIFY,		/* -bv: where does mail go? */
 };
 
 /* What becomes of a header that names nobody. */
@@ -47,6 +49,7 @@ struct options {
 	bool add_nothing;		/* -G */
 	bool smtputf8;			/* -U */
 	bool eight_bit;			/* -B8BITMIME */
+	bool no_aliases;		/* -n */
 	bool queue_only;		/* -odq, -odd */
 	enum options_no_recipient no_recipient; /* -O NoRecipientAction */
 	bool mail_errors;		/* -oem, -oew, -oee */

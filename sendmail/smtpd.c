@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "account/account.h"
+#include "account/alias_file.h"
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -94,7 +95,7 @@ static int
 check_rights(const struct session *s, struct error *err)
 {
 	const struct account_caller caller = as_caller(&s->caller);
-	const struct config *c = s->setup->config;
+	const struct config *c = s->setup->aliases->config;
 	struct account_choice choice;
 
 	for (size_t i = 0; i < c->account_count; i++)
@@ -126,7 +127,7 @@ on_mail(void *arg, const struct smtp_command *command, struct error *err)
 	if (s->options.no_recipient == NO_RECIPIENT_TO)
 		s->options.no_recipient = NO_RECIPIENT_UNDISCLOSED;
 	s->options.notify = s->options.ret = s->options.envid = NULL;
-	handover_init(&s->handover, &s->options, setup->config, &s->caller,
+	handover_init(&s->handover, &s->options, setup->aliases, &s->caller,
 	    setup->handoff);
 	s->handover.content.ignore_dots = true;
 	if (command->ret != NULL)
@@ -245,7 +246,7 @@ session_begin(struct session *s, const struct smtpd *setup)
 	caller_init(&s->caller, setup->caller);
 	strlcpy(s->host, s->caller.host, sizeof(s->host));
 	options.host = s->host;
-	options.max_size = max_size(setup->config, &s->caller);
+	options.max_size = max_size(setup->aliases->config, &s->caller);
 	s->server = server_new(&options);
 }
 

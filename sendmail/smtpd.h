@@ -12,14 +12,14 @@
 
 #include <sys/types.h>
 
-struct config;
+struct alias_file;
 struct error;
 struct handoff;
 struct options;
 
 struct smtpd {
 	const struct options *options;
-	const struct config *config;
+	struct alias_file *aliases;	/* which bring the configuration */
 	uid_t caller;
 	struct handoff *handoff;	/* started */
 };

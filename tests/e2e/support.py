@@ -64,6 +64,7 @@ class Outpost:
     def write(self):
         """Write the configuration as it stands in `main` and `accounts`."""
         main = {"log": self.folder / "mail.log",
+                "aliases": self.folder / "aliases",
                 "queue_dir": self.queue, "state_dir": self.state, **self.main}
         lines = ["[outpost]", *_keys(main)]
         for mailbox, keys in self.accounts.items():

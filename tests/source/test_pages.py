@@ -110,7 +110,8 @@ def test_each_message_of_a_page_is_one_that_a_program_says():
     """Words in capitals stand for what differs."""
     strings = said()
     count = 0
-    for name in ("sendmail.8", "outpost.8", "outpost.conf.5", "mailq.8"):
+    for name in ("sendmail.8", "outpost.8", "outpost.conf.5", "mailq.8",
+                 "newaliases.8"):
         for block in re.findall(r"^\.Bl -diag$(.*?)^\.El$", page(name),
                                 re.S | re.M):
             for message in re.findall(r'^\.It "(.*)"$', block, re.M):
@@ -120,6 +121,17 @@ def test_each_message_of_a_page_is_one_that_a_program_says():
                     part = part.strip(" :=[]()")
                     assert part in strings, f"{name}: {message!r}: {part!r}"
     assert count > 30
+
+
+def test_the_sample_of_aliases_is_right(tmp_path):
+    config = tmp_path / "outpost.conf"
+    config.write_text(f"[outpost]\naliases = {ROOT}/etc/aliases\n"
+                      "[alerts@contoso.com]\nclient_id = x\ntenant = t\n")
+    done = subprocess.run([BUILD / "newaliases"], text=True,
+                          capture_output=True,
+                          env={"OUTPOST_CONFIG": str(config)})
+    assert (done.returncode, done.stderr) == (0, ""), done
+    assert "/etc/aliases: 5 aliases, " in done.stdout
 
 
 def test_examples_of_outpost_conf_5_are_configurations(tmp_path):
