@@ -4,6 +4,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "account/alias_file.h"
 #include "account/config.h"
 #include "auth/store.h"
 #include "base/xalloc.h"
@@ -181,6 +182,47 @@ look_at_log(struct check *c)
 	check_report(c, &f);
 }
 
+/* The first mistake in the file of aliases. */
+static void
+note_alias(void *arg, bool mistake, const char *sentence)
+{
+	struct finding *f = arg;
+
+	if (mistake && f->cause[0] == '\0')
+		strlcpy(f->cause, sentence, sizeof(f->cause));
+}
+
+static void
+look_at_aliases(struct check *c)
+{
+	struct finding f = { .verdict = CHECK_WARNING };
+	struct alias_file_report report;
+	struct alias_file aliases;
+	struct error why;
+
+	alias_file_init(&aliases, &c->outpost->config, c->host, note_alias, &f);
+	alias_file_read(&aliases);
+	if (aliases.missing)
+		goto out;
+	strlcpy(f.hint, "mend it; 'newaliases' tells all that is wrong",
+	    sizeof(f.hint));
+	if (alias_file_check(&aliases, &report, &why) == -1) {
+		strlcpy(f.cause, why.text, sizeof(f.cause));
+		check_put(f.text, "%s cannot be used as it is",
+		    c->outpost->config.aliases);
+	} else if (report.mistakes > 0)
+		check_put(f.text, "%s has %zu mistakes",
+		    c->outpost->config.aliases, report.mistakes);
+	else {
+		f = (struct finding){ .verdict = CHECK_OK };
+		check_put(f.text, "%s: %zu aliases", c->outpost->config.aliases,
+		    report.count);
+	}
+	check_report(c, &f);
+out:
+	alias_file_release(&aliases);
+}
+
 static void
 look_at_folders(struct check *c, uid_t submit, uid_t token, size_t *unseen)
 {
@@ -193,6 +235,8 @@ look_at_folders(struct check *c, uid_t submit, uid_t token, size_t *unseen)
 	const struct place places[] = {
 		{ "the configuration", config->path, system ? 0 : submit, true,
 		    0, 022, S_IFREG | 0644, CHECK_FAILED, CHECK_WARNING },
+		{ "the file", config->aliases, system ? 0 : submit, true, 0,
+		    022, S_IFREG | 0644, CHECK_OK, CHECK_WARNING },
 		{ "the folder", secrets, token, false, S_IRWXU, 077,
 		    S_IFDIR | 0700, missing, CHECK_WARNING },
 		{ "the folder", tokens, token, false, S_IRWXU,
@@ -259,6 +303,7 @@ check_files(struct check *c)
 		check_say(c, CHECK_OK,
 		    "%s, and owners and modes of what belongs to it",
 		    o->config.path);
+	look_at_aliases(c);
 	free(submit_program);
 	free(token_program);
 }

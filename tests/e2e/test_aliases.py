@@ -1,5 +1,6 @@
 """Mail for users of this host: through the aliases file, then to admin. What
 is wrong with that file is told, and makes nobody lose mail."""
+import json
 import os
 import shutil
 import socket
@@ -238,6 +239,25 @@ def test_newaliases_names_what_is_wrong(outpost, includes):
     # It holds up nobody's mail.
     assert send(outpost, "root", "bad").addresses == [
         "ann@fabrikam.com", "x@fabrikam.com"]
+
+
+def test_outpost_check_looks_at_the_file(outpost):
+    def finding():
+        result = outpost.run("outpost", "check", "--json")
+        [found] = [f for f in json.loads(result.out)["steps"]
+                   if "aliases" in f["text"]]
+        assert found["step"] == "files"
+        return result.code, found
+
+    outpost.aliases.write_text("root: ann@fabrikam.com\npipe: |/bin/false\n")
+    code, found = finding()
+    assert (code, found["verdict"], found["text"]) == (
+        0, "ok", f"{outpost.aliases}: 2 aliases")
+    outpost.aliases.write_text("root: ann@fabrikam.com\n\nno colon\n")
+    code, found = finding()
+    assert (code, found["verdict"]) == (1, "warning")
+    assert found["cause"].startswith(f"{outpost.aliases}:3: ")
+    assert "newaliases" in found["hint"]
 
 
 def test_a_file_that_is_not_there_holds_no_aliases(outpost):
