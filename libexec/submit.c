@@ -197,14 +197,6 @@ load_config(struct job *job, struct error *err)
 	return check_queue_is_ours(job, err);
 }
 
-static const char *
-libexec_folder(const struct job *job)
-{
-	const char *named = job->who.service ? NULL : getenv("OUTPOST_LIBEXEC");
-
-	return named != NULL ? named : OUTPOST_LIBEXECDIR;
-}
-
 /* -t, where we run set-id for a caller whom token_users must permit. */
 static int
 get_token(struct job *job, struct token *token, struct error *err)
@@ -222,7 +214,7 @@ get_token(struct job *job, struct token *token, struct error *err)
 	if (job->who.service && account_permits_token(a, &caller, err) == -1)
 		return -1;
 	startup_deadline(TOKEN_SECONDS_MAX);
-	return token_get(token, &job->config, a, libexec_folder(job), NULL,
+	return token_get(token, &job->config, a, startup_libexec(), NULL,
 	    file_now() + RELAY_SECONDS, NULL, err);
 }
 
@@ -379,7 +371,7 @@ send_message(struct job *job, struct error *err)
 	const struct submission submission = {
 		.config = &job->config,
 		.account = job->account,
-		.libexec = libexec_folder(job),
+		.libexec = startup_libexec(),
 		.helo = job->host,
 		.trace =
 		    job->verbose && is_pipe(STDOUT_FILENO) ? show_line : NULL,
@@ -419,7 +411,7 @@ run_queue(struct job *job, struct error *err)
 {
 	const struct run run = {
 		.config = &job->config,
-		.libexec = libexec_folder(job),
+		.libexec = startup_libexec(),
 		.host = job->host,
 		.own = is_ordinary(job->who.caller),
 		.uid = job->who.caller,

@@ -204,9 +204,7 @@ static int
 run_submit(const struct work *w, size_t from, struct error *err)
 {
 	const struct mailq *m = w->mailq;
-	const char *own = m->who.service ? NULL : getenv("OUTPOST_LIBEXEC");
-	char *path =
-	    xasprintf("%s/submit", own != NULL ? own : OUTPOST_LIBEXECDIR);
+	char *path = xasprintf("%s/submit", startup_libexec());
 	const char *argv[IDS_AT_ONCE + 7];
 	char uid[24];
 	size_t n = 0;

@@ -15,14 +15,6 @@
 #define WORDS_MAX 16
 #define NOTHING_RAN 127
 
-static bool
-is_set(const char *name)
-{
-	const char *value = getenv(name);
-
-	return value != NULL && *value != '\0';
-}
-
 /* Who is at the keyboard, as a name; NULL when that is root or unknown. */
 static const char *
 person(void)
@@ -43,11 +35,12 @@ browser_is_near(void)
 {
 	const char *display = getenv("DISPLAY");
 
-	if (is_set("SSH_CONNECTION") || is_set("SSH_CLIENT") ||
-	    is_set("SSH_TTY") || person() == NULL)
+	if (startup_variable("SSH_CONNECTION") != NULL ||
+	    startup_variable("SSH_CLIENT") != NULL ||
+	    startup_variable("SSH_TTY") != NULL || person() == NULL)
 		return false;
 	/* host:0 is another machine's, or forwarded. */
-	return is_set("WAYLAND_DISPLAY") ||
+	return startup_variable("WAYLAND_DISPLAY") != NULL ||
 	       (display != NULL && *display == ':');
 }
 
@@ -107,10 +100,11 @@ run_command(char *command, const char *url)
 static void
 run_browser(const char *url)
 {
+	const char *browsers = startup_variable("BROWSER");
 	char xdg_open[] = "xdg-open", *list, *command;
 
-	if (is_set("BROWSER")) {
-		list = xstrdup(getenv("BROWSER"));
+	if (browsers != NULL) {
+		list = xstrdup(browsers);
 		while ((command = strsep(&list, ":")) != NULL)
 			run_command(command, url);
 		return;

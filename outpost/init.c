@@ -248,16 +248,16 @@ parse_arguments(struct init *init, struct arguments *a, int argc, char **argv,
 static int
 take_secret(struct init *init, struct error *err)
 {
-	const char *value = getenv("AZURE_CLIENT_SECRET");
-	const char *file = getenv("AZURE_CLIENT_SECRET_FILE");
+	const char *value = startup_variable("AZURE_CLIENT_SECRET");
+	const char *file = startup_variable("AZURE_CLIENT_SECRET_FILE");
 	struct buf *secret = &init->secret;
 
-	if (value != NULL && *value != '\0') {
+	if (value != NULL) {
 		(void)buf_adds(secret, value);
 		(void)buf_addc(secret, '\n');
 		return 0;
 	}
-	if (file == NULL || *file == '\0') {
+	if (file == NULL) {
 		file = CONTAINER_SECRET;
 		if (access(file, F_OK) == -1)
 			return 0;
@@ -270,14 +270,6 @@ take_secret(struct init *init, struct error *err)
 	}
 	buf_clear(secret);
 	return file_read(file, secret, err);
-}
-
-static bool
-is_set(const char *variable)
-{
-	const char *value = getenv(variable);
-
-	return value != NULL && *value != '\0';
 }
 
 /* What no flag says. */
@@ -317,10 +309,12 @@ infer_auth(struct init *init, bool from_env)
 	     i++)
 		if (auth == NULL && init_get(init, credentials[i].key) != NULL)
 			auth = credentials[i].auth;
-	if (auth == NULL && from_env && is_set("AZURE_FEDERATED_TOKEN_FILE"))
+	if (auth == NULL && from_env &&
+	    startup_variable("AZURE_FEDERATED_TOKEN_FILE") != NULL)
 		auth = "workload-identity";
 	else if (auth == NULL && from_env &&
-		 (is_set("IDENTITY_ENDPOINT") || is_set("MSI_ENDPOINT")))
+		 (startup_variable("IDENTITY_ENDPOINT") != NULL ||
+		     startup_variable("MSI_ENDPOINT") != NULL))
 		auth = "managed-identity";
 	init_default(init, false, "auth", auth);
 	if (from_env && auth != NULL && strcmp(auth, "workload-identity") == 0)
@@ -351,11 +345,11 @@ static int
 find_place(struct init *init, const char *output, struct error *err)
 {
 	struct outpost *o = init->outpost;
-	const char *named = getenv("OUTPOST_CONFIG");
+	const char *named = startup_variable("OUTPOST_CONFIG");
 
 	if (output == NULL && !o->system)
 		output = o->config_option != NULL ? o->config_option : named;
-	if (output != NULL && *output != '\0') {
+	if (output != NULL) {
 		init->path = xstrdup(output);
 		return 0;
 	}

@@ -261,11 +261,9 @@ outpost_take_secrets(const struct outpost *o, struct error *err)
 void
 outpost_locate(struct outpost *o)
 {
-	const char *libexec = getenv("OUTPOST_LIBEXEC");
 	char *path;
 
-	o->libexec = xstrdup(
-	    libexec != NULL && *libexec == '/' ? libexec : OUTPOST_LIBEXECDIR);
+	o->libexec = startup_libexec();
 	path = xasprintf("%s/token", o->libexec);
 	o->system = startup_is_set_id(path);
 	free(path);
@@ -376,6 +374,5 @@ main(int argc, char **argv)
 	    outpost_flush(&err) == -1)
 		code = report(&err);
 	config_release(&o.config);
-	free(o.libexec);
 	return code;
 }

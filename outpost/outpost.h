@@ -18,7 +18,7 @@ struct token;
 struct outpost {
 	struct startup who;
 	const char *config_option;	/* -C, or NULL */
-	char *libexec;			/* folder of the token program */
+	const char *libexec;		/* folder of the token program */
 	bool system;			/* that program has a set-id bit */
 	struct config config;
 };

@@ -4,15 +4,17 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/startup.h"
 #include "base/xalloc.h"
 
 static bool
 has_colours(void)
 {
-	const char *none = getenv("NO_COLOR"), *kind = getenv("TERM");
+	const char *kind = startup_variable("TERM");
 
-	return isatty(STDOUT_FILENO) == 1 && (none == NULL || *none == '\0') &&
-	       kind != NULL && *kind != '\0' && strcmp(kind, "dumb") != 0;
+	return isatty(STDOUT_FILENO) == 1 &&
+	       startup_variable("NO_COLOR") == NULL && kind != NULL &&
+	       strcmp(kind, "dumb") != 0;
 }
 
 const char *

@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/nearest.h"
+#include "base/startup.h"
 #include "base/xalloc.h"
 #include "mail/address.h"
 #include "mail/idn.h"
@@ -870,10 +871,9 @@ take_environment(struct reading *r, struct account *a)
 	for (size_t i = 0; i < COUNT(workload_variables); i++) {
 		const struct variable *variable = &workload_variables[i];
 		const struct key *key = find_account_key(variable->key);
-		const char *value = getenv(variable->name);
+		const char *value = startup_variable(variable->name);
 
-		if (key == NULL || value == NULL || *value == '\0' ||
-		    is_given(a, key))
+		if (key == NULL || value == NULL || is_given(a, key))
 			continue;
 		if (has_control(value, strlen(value)))
 			(void)fail(r, "a control character");
@@ -1098,8 +1098,8 @@ config_find(const char *option, bool service)
 		return xstrdup(CONFIG_SYSTEM_PATH);
 	if (option != NULL)
 		return xstrdup(option);
-	named = getenv("OUTPOST_CONFIG");
-	if (named != NULL && *named != '\0')
+	named = startup_variable("OUTPOST_CONFIG");
+	if (named != NULL)
 		return xstrdup(named);
 	/* Root's own counts only where the system has none. */
 	if (getuid() == 0 && access(CONFIG_SYSTEM_PATH, F_OK) == 0)

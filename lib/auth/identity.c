@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/startup.h"
 
 #define METADATA "/metadata/identity/oauth2/token"
 #define ARC_AGENT "/opt/azcmagent/bin/himds"
@@ -74,14 +75,6 @@ identity_release(struct identity *identity)
 	buf_release(&identity->secret);
 }
 
-static const char *
-variable(const char *name)
-{
-	const char *value = getenv(name);
-
-	return value != NULL && *value != '\0' ? value : NULL;
-}
-
 static const struct surroundings *
 surroundings_of(int kind)
 {
@@ -96,10 +89,10 @@ static int
 find_kind(void)
 {
 	for (size_t i = 0; i < COUNT(surroundings); i++)
-		if (variable(surroundings[i].endpoint) != NULL &&
-		    variable(surroundings[i].besides) != NULL)
+		if (startup_variable(surroundings[i].endpoint) != NULL &&
+		    startup_variable(surroundings[i].besides) != NULL)
 			return surroundings[i].kind;
-	if (variable(VM_HOST) == NULL && access(ARC_AGENT, F_OK) == 0)
+	if (startup_variable(VM_HOST) == NULL && access(ARC_AGENT, F_OK) == 0)
 		return IDENTITY_ARC;
 	return IDENTITY_VM;
 }
@@ -121,12 +114,13 @@ find_endpoint(struct identity *identity, const struct account *account)
 {
 	const struct surroundings *around = surroundings_of(identity->kind);
 	const char *standard = kinds[identity->kind].endpoint;
-	const char *host = variable(VM_HOST);
+	const char *host = startup_variable(VM_HOST);
 
 	if (account->identity_endpoint != NULL)
 		buf_adds(&identity->endpoint, account->identity_endpoint);
-	else if (around != NULL && variable(around->endpoint) != NULL)
-		buf_adds(&identity->endpoint, variable(around->endpoint));
+	else if (around != NULL && startup_variable(around->endpoint) != NULL)
+		buf_adds(
+		    &identity->endpoint, startup_variable(around->endpoint));
 	else if (identity->kind == IDENTITY_VM && host != NULL)
 		buf_addf(&identity->endpoint, "%.*s" METADATA,
 		    (int)strlen(host) - (host[strlen(host) - 1] == '/'), host);
@@ -153,8 +147,8 @@ find_secret(
 	if (account->identity_header_file != NULL)
 		return store_line(account, account->identity_header_file,
 		    "identity header", true, &identity->secret, err);
-	if (around != NULL && variable(around->besides) != NULL)
-		buf_adds(&identity->secret, variable(around->besides));
+	if (around != NULL && startup_variable(around->besides) != NULL)
+		buf_adds(&identity->secret, startup_variable(around->besides));
 	if (identity->secret.len == 0)
 		return incomplete(account, "has no header to ask with",
 		    "write the value of IDENTITY_HEADER (MSI_SECRET for "

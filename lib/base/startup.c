@@ -311,6 +311,22 @@ startup_become_nobody(struct error *err)
 	return take_ids(NOBODY, NOBODY, err);
 }
 
+const char *
+startup_variable(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value != NULL && *value != '\0' ? value : NULL;
+}
+
+const char *
+startup_libexec(void)
+{
+	const char *folder = startup_variable("OUTPOST_LIBEXEC");
+
+	return folder != NULL && *folder == '/' ? folder : OUTPOST_LIBEXECDIR;
+}
+
 bool
 startup_is_set_id(const char *path)
 {

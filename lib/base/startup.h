@@ -65,6 +65,12 @@ int	startup_become(const char *user, struct error *);
 /* As root: give all rights up for those of nobody. Others: nothing. */
 int	startup_become_nobody(struct error *);
 
+/* An environment variable's value, NULL where it is unset or empty, as all are
+ * in a program with rights. */
+const char *startup_variable(const char *name);
+/* The folder of Outpost's programs with rights: OUTPOST_LIBEXEC, if it is an
+ * absolute path, else that of the installation. */
+const char *startup_libexec(void);
 /* Has the program at 'path' a set-id bit? Then we are on a system
  * installation, and it will not listen to a caller's own configuration. */
 bool	startup_is_set_id(const char *path);

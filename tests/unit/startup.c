@@ -907,6 +907,30 @@ set_id_bit_of_a_file_is_seen(void **state)
 }
 
 static void
+variable_set_to_nothing_is_not_set(void **state)
+{
+	(void)state;
+	assert_int_equal(setenv("OUTPOST_TEST", "", 1), 0);
+	assert_null(startup_variable("OUTPOST_TEST"));
+	assert_int_equal(setenv("OUTPOST_TEST", "x", 1), 0);
+	assert_string_equal(startup_variable("OUTPOST_TEST"), "x");
+	assert_int_equal(unsetenv("OUTPOST_TEST"), 0);
+	assert_null(startup_variable("OUTPOST_TEST"));
+}
+
+static void
+folder_of_programs_is_absolute_or_the_installed_one(void **state)
+{
+	(void)state;
+	assert_int_equal(setenv("OUTPOST_LIBEXEC", "build", 1), 0);
+	assert_string_equal(startup_libexec(), OUTPOST_LIBEXECDIR);
+	assert_int_equal(setenv("OUTPOST_LIBEXEC", "/build", 1), 0);
+	assert_string_equal(startup_libexec(), "/build");
+	assert_int_equal(unsetenv("OUTPOST_LIBEXEC"), 0);
+	assert_string_equal(startup_libexec(), OUTPOST_LIBEXECDIR);
+}
+
+static void
 ignored_bits_have_a_sentence(void **state)
 {
 	struct error err;
@@ -953,6 +977,9 @@ main(int argc, char *argv[])
 		cmocka_unit_test(root_can_become_nobody_for_good),
 		cmocka_unit_test(who_holds_secrets_leaves_no_core_and_no_keys),
 		ON_BENCH(set_id_bit_of_a_file_is_seen),
+		cmocka_unit_test(variable_set_to_nothing_is_not_set),
+		cmocka_unit_test(
+		    folder_of_programs_is_absolute_or_the_installed_one),
 		cmocka_unit_test(ignored_bits_have_a_sentence),
 	};
 
