@@ -19,7 +19,8 @@ def message(body=b"Body\r\n"):
     """A whole message as it goes through the pipe."""
     return (frame(b"E", ENVELOPE) + frame(b"B", body) + frame(b"H", HEADER) +
             frame(b"Z", b"outpost-end 1\nbody_size: %d\neight_bit: 0\n"
-                  b"smtputf8: 0\nlines: 0\nqueue_only: 0\n" % len(body)))
+                  b"smtputf8: 0\nlines: 0\nqueue_only: 0\nmail_errors: 0\n"
+                  % len(body)))
 
 
 def start(outpost, *args):
