@@ -4,6 +4,7 @@ which option stands in tests/COVERAGE.md."""
 import os
 import re
 import shutil
+import signal
 import subprocess
 import urllib.parse
 
@@ -11,7 +12,7 @@ import pytest
 
 from m365 import Microsoft365
 from support import (ACCOUNT, BUILD, DATAERR, NOPERM, NOUSER, OK, SANITIZED,
-                     UNDER, USAGE, Outpost)
+                     UNAVAILABLE, UNDER, USAGE, Outpost)
 
 SHORT, WHOLE = b"one\r\n", b"one\r\n.\r\ntwo\r\n"
 TEXT = b"To: head@example.org\nSubject: s\n\none\n.\ntwo\n"
@@ -274,6 +275,58 @@ def test_a_refusal_is_mailed_back_where_nothing_failed_is_kept(outpost,
         assert len(outpost.waiting()) == 1 and outpost.failed() == []
     finally:
         outpost.set_main(keep_failed=None)
+
+
+def test_relayed_mail_gets_no_fields_but_received(outpost):
+    message = send(outpost, "-G", WORD,
+                   input=f"From: x <{ACCOUNT}>\nSubject: s\n\nB\n")
+    assert re.findall(r"(?m)^([\w-]+):", message.text) == \
+        ["Received", "From", "Subject"]
+
+
+def test_mail_that_goes_round_is_stopped(outpost, office):
+    before = len(office.sessions)
+    text = "Received: by x; now\n" * 3 + "Subject: s\n\nB\n"
+    result = outpost.sendmail("-h", "2", WORD, input=text)
+    assert (result.code, result.out) == (UNAVAILABLE, ""), result
+    assert "Received" in result.err and len(office.sessions) == before
+    for options in (["-h3"], ["-h", "0"], []):
+        send(outpost, *options, WORD, input=text)
+
+
+def test_smtputf8_may_be_asked_for(outpost):
+    assert "SMTPUTF8" in send(outpost, "-U", WORD).mail_parameters
+    assert "SMTPUTF8" not in send(outpost, WORD).mail_parameters
+
+
+def test_recipients_may_begin_with_a_dash(outpost):
+    for arguments in (["--", "-oi@example.org"], [WORD, "-oi@example.org"]):
+        message = send(outpost, *arguments)
+        assert message.addresses[-1] == "-oi@example.org"
+        assert message.body == SHORT
+
+
+def test_what_a_caller_leaves_of_its_process_does_not_matter(outpost, office):
+    """Signals that mutt blocks and shells ignore, a umask that lets nobody
+    read, an environment of somebody else."""
+    def leave():
+        os.umask(0o777)
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {
+            signal.SIGCHLD, signal.SIGTERM, signal.SIGALRM, signal.SIGPIPE})
+
+    before = len(office.messages)
+    for options in ([], ["-odq"]):
+        result = outpost.sendmail(
+            *options, WORD, input=TEXT, preexec_fn=leave, env={
+                "USER": "games", "LOGNAME": "games", "HOME": "/nonexistent",
+                "TMPDIR": "/nonexistent", "LC_ALL": "xx_XX", "IFS": "/"})
+        assert (result.code, result.out, result.err) == (OK, "", ""), result
+    [message] = office.messages[before:]
+    assert "games" not in message.header("From")[0]
+    [entry] = outpost.waiting()
+    assert entry.body == SHORT
 
 
 @pytest.mark.parametrize("options, tag", [
