@@ -87,6 +87,8 @@ mend_times(struct hold *hold, time_t now)
 		hold->next_probe = now;
 	if (hold->since > now)
 		hold->since = now;
+	if (hold->refused > now)
+		hold->refused = now;
 }
 
 int

@@ -224,8 +224,13 @@ rate_parse(struct rate *rate, const char *text, size_t len, long long now,
 	if (result == -1 || hours != RATE_HOURS)
 		result = error_set(err, EX_DATAERR, "4.3.0",
 		    "a ledger of sent messages is damaged");
-	else
+	else {
+		if (parsed.hour > now / HOUR_MS) {
+			rate_day_add(&parsed, 0, now);
+			parsed.mended = true;
+		}
 		*rate = parsed;
+	}
 	record_release(&r);
 	return result;
 }

@@ -33,7 +33,8 @@ struct error;
 struct rate {
 	long long times[RATE_TIMES_MAX];	/* latest first */
 	size_t count;
-	bool mended;				/* a time was ahead and is 'now' */
+	bool mended;				/* a time or the hour was ahead
+						 * and is 'now' */
 	long long hour;				/* since 1970: the current one … */
 	long long recipients[RATE_HOURS];	/* … is at hour % RATE_HOURS */
 };
@@ -63,9 +64,10 @@ void	rate_day_add(struct rate *, long long recipients, long long now);
 
 /* Append the record, with room for twice 'messages' times. */
 void	rate_format(const struct rate *, size_t messages, struct buf *out);
-/* Read it. What lies further ahead than one window counts as 'now': the
- * clock was set back; 'mended' tells, so that it is written down and does not
- * become the next reader's 'now'. EX_DATAERR. */
+/* Read it. What lies further ahead than one window counts as 'now', and an
+ * hour that is ahead as this one: the clock was set back; 'mended' tells, so
+ * that it is written down and does not become the next reader's 'now'.
+ * EX_DATAERR. */
 int	rate_parse(struct rate *, const char *text, size_t len,
 	    long long now, long long window, struct error *);
 

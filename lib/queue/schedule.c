@@ -43,11 +43,25 @@ count_hold(struct entry *e, time_t now)
 		e->on_hold += since(last_seen(e), now);
 }
 
+/* Times that a clock was ahead in would count as now again and again, and the
+ * message never grow old. No more of its time was on hold than it is here. */
+static void
+mend_times(struct entry *e, time_t now)
+{
+	if (e->arrived > now)
+		e->arrived = now;
+	if (e->tried > now)
+		e->tried = now;
+	if (e->on_hold > (long long)(now - e->arrived))
+		e->on_hold = (long long)(now - e->arrived);
+}
+
 void
 schedule_failure(
     struct entry *e, const struct error *why, time_t now, uint32_t random)
 {
 	count_hold(e, now);
+	mend_times(e, now);
 	if (!why->untried)
 		e->attempts++;
 	e->tried = now;

@@ -234,7 +234,9 @@ notify_flush(const struct notify *n)
 	if (none || (fd = lock_notices(n)) == -1)
 		return;
 	read_notices(&all, n);
-	if (turn_hour(&all, n))
+	/* Also where the hour began after now, which is mended by reading: it
+	 * would begin again each time. */
+	if (turn_hour(&all, n) || all.since == n->now)
 		write_notices(&all, n);
 	notices_release(&all);
 	close(fd);

@@ -527,6 +527,9 @@ def test_over_twenty_an_hour_become_one_summary(outpost, office):
     text = ledger.read_text()
     assert text.count("\nlate: ") == 5
     since = int(text.split("since: ")[1].split()[0])
+    ledger.write_text(text.replace(f"since: {since}", f"since: {since * 2}"))
+    run(outpost)                                # the clock has been set back
+    assert f"since: {since * 2}" not in ledger.read_text()
     ledger.write_text(text.replace(f"since: {since}", f"since: {since - 3601}"))
     run(outpost)
     summary = office.messages[-1]

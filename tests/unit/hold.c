@@ -14,6 +14,7 @@
 #include "tests/unit/state_folder.h"
 
 #define NOW ((time_t)1800000000)
+#define YEAR ((time_t)365 * 86400)
 
 static struct error
 reason(unsigned retry_after, unsigned retry_cap)
@@ -127,11 +128,24 @@ without_a_hold_there_is_nothing_to_probe(void **state)
 }
 
 static void
-a_clock_set_back_does_not_keep_it_from_probing(void **state)
+a_clock_that_is_set_does_not_keep_it_from_probing(void **state)
 {
+	struct hold hold;
+
 	(void)state;
 	place(900, 3600, NOW);
-	assert_true(hold_claim_probe(&config, &account, NOW - 100 * 86400));
+	assert_true(held(&hold, NOW - YEAR));
+	assert_int_equal(hold.since, NOW - YEAR);
+	assert_int_equal(hold.refused, NOW - YEAR);
+	assert_true(hold_claim_probe(&config, &account, NOW - YEAR));
+	assert_false(hold_claim_probe(&config, &account, NOW - YEAR + 1));
+	assert_true(held(&hold, NOW - YEAR + 1));
+	assert_int_equal(hold.next_probe, NOW - YEAR + 1800);
+	assert_int_equal(hold.refused, NOW - YEAR);
+	/* Forward again. */
+	assert_true(hold_claim_probe(&config, &account, NOW + YEAR));
+	assert_true(held(&hold, NOW + YEAR));
+	assert_int_equal(hold.next_probe, NOW + YEAR + 3600);
 }
 
 static void
@@ -185,6 +199,8 @@ a_pause_ends_by_itself(void **state)
 	assert_int_equal(hold_paused(&config, &account, NOW + 60, &read), -1);
 	/* Of a clock that was ahead. */
 	assert_int_equal(hold_paused(&config, &account, NOW - 1, &read), -1);
+	assert_int_equal(hold_paused(&config, &account, NOW - YEAR, &read), -1);
+	assert_int_equal(hold_paused(&config, &account, NOW + YEAR, &read), -1);
 	hold_resume(&config, &account);
 	assert_int_equal(hold_paused(&config, &account, NOW + 20, &read), -1);
 }
@@ -202,7 +218,7 @@ main(void)
 		    a_failed_probe_keeps_the_interval_and_tells_the_last_reason),
 		TEST(one_of_many_processes_probes),
 		TEST(without_a_hold_there_is_nothing_to_probe),
-		TEST(a_clock_set_back_does_not_keep_it_from_probing),
+		TEST(a_clock_that_is_set_does_not_keep_it_from_probing),
 		TEST(a_damaged_file_is_no_hold),
 		TEST(what_another_process_works_on_is_left_as_it_is),
 		TEST(a_pause_ends_by_itself),

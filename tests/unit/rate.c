@@ -11,6 +11,7 @@
 
 #define MINUTE 60000LL
 #define HOUR (60 * MINUTE)
+#define YEAR (365 * 24 * HOUR)
 #define NOW 1800000000000LL
 
 static struct rate rate;
@@ -221,6 +222,40 @@ times_far_ahead_count_as_now(void **state)
 	buf_release(&text);
 }
 
+/* As the next process reads it. */
+static void
+read_at(long long now)
+{
+	struct buf text;
+	struct error err;
+
+	format(&text, 2);
+	assert_int_equal(
+	    rate_parse(&rate, text.data, text.len, now, MINUTE, &err), 0);
+	buf_release(&text);
+}
+
+static void
+a_full_day_ends_though_the_clock_was_set(void **state)
+{
+	(void)state;
+	rate_day_add(&rate, 10000, NOW + YEAR);
+	read_at(NOW);
+	assert_true(rate.mended);
+	assert_int_equal(rate_day(&rate, NOW), 10000);
+	assert_in_range(
+	    rate_day_earliest(&rate, 10000, 1, NOW), NOW, NOW + 25 * HOUR);
+	read_at(NOW + 25 * HOUR);
+	assert_false(rate.mended);
+	assert_int_equal(rate_day(&rate, NOW + 25 * HOUR), 0);
+	/* Forward by a year. */
+	rate_day_add(&rate, 10000, NOW);
+	read_at(NOW + YEAR);
+	assert_int_equal(rate_day(&rate, NOW + YEAR), 0);
+	assert_int_equal(
+	    rate_day_earliest(&rate, 10000, 1, NOW + YEAR), NOW + YEAR);
+}
+
 static void
 damaged_text_is_refused_and_changes_nothing(void **state)
 {
@@ -277,6 +312,8 @@ main(void)
 		cmocka_unit_test_setup(
 		    the_text_has_one_size_and_reads_back, start),
 		cmocka_unit_test_setup(times_far_ahead_count_as_now, start),
+		cmocka_unit_test_setup(
+		    a_full_day_ends_though_the_clock_was_set, start),
 		cmocka_unit_test_setup(
 		    damaged_text_is_refused_and_changes_nothing, start),
 	};

@@ -11,6 +11,7 @@
 
 #define NOW 1795495936
 #define DAY 86400
+#define YEAR (365 * DAY)
 
 static struct error
 failure(enum error_class class, unsigned retry_after)
@@ -141,6 +142,38 @@ a_clock_that_was_ahead_loses_no_message(void **state)
 }
 
 static void
+a_message_grows_old_though_the_clock_was_set(void **state)
+{
+	struct error why = failure(ERROR_RETRY, 0);
+	struct entry e = arrived(NOW + YEAR);
+
+	(void)state;
+	/* Back by a year. */
+	e.attempts = 50;
+	e.tried = NOW + YEAR + 60;
+	schedule_failure(&e, &why, NOW, 0);
+	assert_int_equal(e.next, NOW + 3600);
+	assert_false(schedule_expired(&e, NOW + 5 * DAY - 1, 5 * DAY));
+	assert_true(schedule_expired(&e, NOW + 5 * DAY, 5 * DAY));
+	/* Forward by a year while it was on hold, and back. */
+	e.arrived = e.tried = NOW;
+	e.why = failure(ERROR_HOLD, 0);
+	schedule_failure(&e, &why, NOW + YEAR, 0);
+	assert_int_equal(schedule_age(&e, NOW + YEAR), 0);
+	schedule_failure(&e, &why, NOW + DAY, 0);
+	assert_int_equal(e.next, NOW + DAY + 3600);
+	assert_int_equal(schedule_age(&e, NOW + DAY), 0);
+	assert_false(schedule_expired(&e, NOW + 6 * DAY - 1, 5 * DAY));
+	assert_true(schedule_expired(&e, NOW + 6 * DAY, 5 * DAY));
+	/* Forward by a year: no attempts, no giving up. */
+	e = arrived(NOW);
+	e.next = NOW + 60;
+	assert_int_equal(entry_due(e.next, NOW + YEAR), NOW + 60);
+	assert_false(schedule_expired(&e, NOW + YEAR, 5 * DAY));
+	entry_release(&e);
+}
+
+static void
 its_sender_is_told_once_that_it_is_late(void **state)
 {
 	struct entry e = arrived(NOW);
@@ -167,6 +200,7 @@ main(void)
 		    it_is_given_up_after_its_time_and_twelve_attempts),
 		cmocka_unit_test(time_on_hold_does_not_count),
 		cmocka_unit_test(a_clock_that_was_ahead_loses_no_message),
+		cmocka_unit_test(a_message_grows_old_though_the_clock_was_set),
 		cmocka_unit_test(its_sender_is_told_once_that_it_is_late),
 	};
 

@@ -161,6 +161,25 @@ a_slot_that_is_never_given_back_is_taken_over(void **state)
 }
 
 static void
+a_slot_of_a_clock_that_was_ahead_is_as_old_as_now(void **state)
+{
+	struct throttle hangs = fresh(THROTTLE_DIRECT),
+			waits = fresh(THROTTLE_DIRECT);
+	struct timespec times[2] = { 0 };
+	struct stat status;
+
+	(void)state;
+	account.connections = 1;
+	assert_int_equal(enter(&hangs, 0), 0);
+	times[0].tv_sec = times[1].tv_sec = time(NULL) + 365 * 86400;
+	assert_int_equal(utimensat(AT_FDCWD, state_file("slot0"), times, 0), 0);
+	assert_int_equal(enter(&waits, 0), -1);
+	assert_int_equal(stat(state_file("slot0"), &status), 0);
+	assert_true(status.st_mtime <= time(NULL));
+	throttle_leave(&hangs);
+}
+
+static void
 a_place_past_the_deadline_is_refused_at_once(void **state)
 {
 	(void)state;
@@ -388,6 +407,7 @@ main(void)
 		TEST(queued_mail_leaves_one_slot),
 		TEST(a_killed_process_frees_its_slot),
 		TEST(a_slot_that_is_never_given_back_is_taken_over),
+		TEST(a_slot_of_a_clock_that_was_ahead_is_as_old_as_now),
 		TEST(a_place_past_the_deadline_is_refused_at_once),
 		TEST(queued_mail_leaves_a_third_of_the_rate),
 		TEST(further_messages_of_a_connection_are_charged),
