@@ -302,6 +302,22 @@ is_sealed(const char *type)
 	       is_type(type, "application/x-pkcs7-mime");
 }
 
+/* What a single text part needs, by its encoding. */
+static enum content_lines
+text_lines(const char *encoding)
+{
+	static const char *const plain[] = { "7bit", "8bit", "binary" };
+
+	if (encoding == NULL)
+		return CONTENT_QUOTE;
+	if (is_type(encoding, "quoted-printable"))
+		return CONTENT_SOFT;
+	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
+		if (is_type(encoding, plain[i]))
+			return CONTENT_QUOTE;
+	return CONTENT_BREAK;
+}
+
 enum content_lines
 header_content_lines(const struct header *h)
 {
@@ -312,10 +328,8 @@ header_content_lines(const struct header *h)
 	if ((type != NULL && is_sealed(type)) ||
 	    header_has(h, "DKIM-Signature"))
 		lines = CONTENT_KEEP;
-	else if ((type == NULL || is_type(type, "text/")) &&
-		 (encoding == NULL || is_type(encoding, "7bit") ||
-		     is_type(encoding, "8bit") || is_type(encoding, "binary")))
-		lines = CONTENT_QUOTE;
+	else if (type == NULL || is_type(type, "text/"))
+		lines = text_lines(encoding);
 	free(type);
 	free(encoding);
 	return lines;

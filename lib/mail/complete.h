@@ -65,8 +65,9 @@ int	header_complete(struct header *, const struct completion *,
 	    struct error *);
 
 /* How lines over 998 octets in this message's body must be treated: left
- * alone in signed and encrypted ones (also by DKIM), quoted-printable in a
- * single text part that is not encoded yet, broken in all others. */
+ * alone in signed and encrypted mail (also by DKIM); a single text part becomes
+ * quoted-printable, or has soft breaks put in where it is that already; broken
+ * in all others. */
 enum content_lines header_content_lines(const struct header *);
 
 /* "Tue, 24 Nov 2026 04:06:00 +0000", no locale. */

@@ -61,27 +61,38 @@ emit(struct content *c, const char *bytes, size_t len, struct error *err)
 	return 0;
 }
 
-/* Octets of the character that this byte begins, as far as it tells. */
+/* Octets of a line's text: a soft break needs one for itself. */
 static size_t
-lead_length(char c)
+line_max(const struct content *c)
 {
-	unsigned char u = (unsigned char)c;
+	return CONTENT_LINE_MAX - (c->lines == CONTENT_SOFT ? 1 : 0);
+}
 
+/* Octets of the character, or of the quoted-printable escape, that this byte
+ * begins, as far as it tells. */
+static size_t
+lead_length(const struct content *c, char byte)
+{
+	unsigned char u = (unsigned char)byte;
+
+	if (u == '=' && c->lines == CONTENT_SOFT)
+		return 3;
 	return u < 0xc0 ? 1 : u < 0xe0 ? 2 : u < 0xf0 ? 3 : 4;
 }
 
-/* CR LF blank before what would pass the limit. */
+/* CR LF blank, or a soft break, before what would pass the limit. */
 static int
 emit_broken(struct content *c, const char *text, size_t len, struct error *err)
 {
+	bool soft = c->lines == CONTENT_SOFT;
 	size_t room, n;
 
 	while (len > 0) {
-		room = CONTENT_LINE_MAX - c->out_column;
-		if (lead_length(*text) > room) {
-			if (emit(c, "\r\n ", 3, err) == -1)
+		room = line_max(c) - c->out_column;
+		if (lead_length(c, *text) > room) {
+			if (emit(c, soft ? "=\r\n" : "\r\n ", 3, err) == -1)
 				return -1;
-			c->out_column = 1;
+			c->out_column = !soft;
 			c->broken++;
 			continue;
 		}
@@ -146,6 +157,7 @@ emit_text(struct content *c, const char *text, size_t len, struct error *err)
 {
 	switch (c->lines) {
 	case CONTENT_BREAK:
+	case CONTENT_SOFT:
 		return emit_broken(c, text, len, err);
 	case CONTENT_QUOTE:
 		return emit_quoted(c, text, len, err);
@@ -318,7 +330,7 @@ is_special_line(const struct content *c, const char *line, size_t len)
 {
 	if (len == 1 && line[0] == '.')
 		return !c->ignore_dots;
-	return len > CONTENT_LINE_MAX && c->lines == CONTENT_BREAK;
+	return c->lines != CONTENT_KEEP && len > line_max(c);
 }
 
 /* Whole clean lines that end in CR LF: on they go in one piece, up to a

@@ -47,6 +47,8 @@ enum content_lines {
 	CONTENT_BREAK,		/* CR LF blank after 998 octets at most, never
 				 * inside a UTF-8 character */
 	CONTENT_KEEP,		/* nothing: signed mail */
+	CONTENT_SOFT,		/* quoted-printable as it is: a soft break
+				 * after 998 octets at most, in no escape */
 	CONTENT_QUOTE,		/* write all of the body quoted-printable */
 };
 

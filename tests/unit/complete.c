@@ -366,7 +366,10 @@ long_lines_are_treated_by_the_kind_of_mail(void **state)
 	expect_lines("Content-Transfer-Encoding: 8BIT\n", CONTENT_QUOTE);
 	expect_lines("Content-Transfer-Encoding: base64\n", CONTENT_BREAK);
 	expect_lines(
-	    "Content-Transfer-Encoding: quoted-printable\n", CONTENT_BREAK);
+	    "Content-Transfer-Encoding: quoted-printable\n", CONTENT_SOFT);
+	expect_lines("Content-Type: a/b\n"
+		     "Content-Transfer-Encoding: quoted-printable\n",
+	    CONTENT_BREAK);
 	expect_lines(
 	    "Content-Type: multipart/mixed; boundary=x\n", CONTENT_BREAK);
 	expect_lines(

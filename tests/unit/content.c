@@ -287,6 +287,47 @@ long_lines_are_broken_between_characters(void **state)
 		}
 }
 
+/* Without its soft breaks it is what it was, and none is in an escape. */
+static void
+check_soft(const struct buf *body, const char *text)
+{
+	const char *line = body->data, *end;
+	struct buf joined;
+
+	buf_init(&joined, 1 << 20);
+	for (; *line != '\0'; line = end + 2) {
+		end = strstr(line, "\r\n");
+		assert_true(end - line <= (long)CONTENT_LINE_MAX);
+		if (end[-1] == '=') {
+			assert_true(end[-2] != '=' && end[-3] != '=');
+			assert_true(end - line > 990);
+			(void)buf_add(&joined, line, (size_t)(end - line) - 1);
+		} else
+			(void)buf_add(&joined, line, (size_t)(end - line) + 2);
+	}
+	assert_string_equal(joined.data, text);
+	buf_release(&joined);
+}
+
+static void
+quoted_printable_gets_soft_breaks(void **state)
+{
+	struct run run = { .no_header = true, .lines = CONTENT_SOFT };
+	char text[3000];
+
+	(void)state;
+	for (size_t at = 985; at < 1000; at++) {
+		memset(text, 'x', sizeof(text));
+		memcpy(text + at, "=C3=B6", 6);
+		strlcpy(text + 1990, "\r\nshort\r\n", sizeof(text) - 1990);
+		for (run.chunk = 0; run.chunk < 3000; run.chunk += 997) {
+			run_through(&run, text, strlen(text));
+			check_soft(&run.body, text);
+			run_release(&run);
+		}
+	}
+}
+
 static void
 a_line_of_998_is_not_broken(void **state)
 {
@@ -469,6 +510,7 @@ main(void)
 		cmocka_unit_test(nul_is_dropped_and_counted),
 		cmocka_unit_test(counts_tell_of_the_body),
 		cmocka_unit_test(long_lines_are_broken_between_characters),
+		cmocka_unit_test(quoted_printable_gets_soft_breaks),
 		cmocka_unit_test(a_line_of_998_is_not_broken),
 		cmocka_unit_test(signed_mail_is_left_alone),
 		cmocka_unit_test(quoted_printable_is_what_mime_says),
