@@ -99,13 +99,15 @@ is_resent(const struct header *h)
 static void
 complete_resent(struct header *h, const struct completion *c)
 {
+	size_t end = header_resent_end(h);
+	bool dated = header_find(h, "Resent-Date", 0) < end;
 	char date[COMPLETE_DATE_SIZE];
 
 	if (!is_resent(h))
 		return;
-	if (!header_has(h, "Resent-Message-ID"))
+	if (header_find(h, "Resent-Message-ID", 0) >= end)
 		add_id(h, c, "Resent-Message-ID", "resent.");
-	if (!header_has(h, "Resent-Date")) {
+	if (!dated) {
 		complete_date(date, &c->now, c->utc_offset);
 		header_prepend(h, "Resent-Date", date);
 	}

@@ -432,39 +432,42 @@ resent_name(const struct header *h, size_t i)
 	return n;
 }
 
-/* The topmost block ends before a trace field, and before a name that was in
- * it already: each is once in a block, RFC 5322 section 3.6.6. */
-static int
-add_resent_recipients(
-    const struct header *h, struct mailbox_list *list, struct error *err)
+/* It ends before a trace field, and before a name that was in it already:
+ * each is once in a block. */
+size_t
+header_resent_end(const struct header *h)
 {
 	bool seen[RESENT_NAMES + 1] = { false };
-	bool begun = false;
-	size_t name;
+	size_t end = 0, name;
 
 	for (size_t i = 0; i < h->count; i++) {
-		if (begun && header_is(h, i, "Received"))
+		if (end > 0 && header_is(h, i, "Received"))
 			break;
 		if ((name = resent_name(h, i)) == RESENT_NAMES)
 			continue;
 		if (seen[name])
 			break;
-		begun = seen[name] = true;
-		if (name < RESENT_RECIPIENTS &&
-		    add_recipients(h, i, list, err) == -1)
-			return -1;
+		seen[name] = true;
+		end = i + 1;
 	}
-	return 0;
+	return end;
 }
 
 int
 header_recipients(
     const struct header *h, struct mailbox_list *list, struct error *err)
 {
-	for (size_t i = 0; i < h->count; i++)
-		if (resent_name(h, i) < RESENT_RECIPIENTS)
-			return add_resent_recipients(h, list, err);
-	for (size_t i = 0; i < h->count; i++)
+	bool resent = false;
+	size_t end;
+
+	for (size_t i = 0; i < h->count && !resent; i++)
+		resent = resent_name(h, i) < RESENT_RECIPIENTS;
+	end = resent ? header_resent_end(h) : 0;
+	for (size_t i = 0; i < end; i++)
+		if (resent_name(h, i) < RESENT_RECIPIENTS &&
+		    add_recipients(h, i, list, err) == -1)
+			return -1;
+	for (size_t i = 0; i < h->count && !resent; i++)
 		if ((header_is(h, i, "To") || header_is(h, i, "Cc") ||
 			header_is(h, i, "Bcc")) &&
 		    add_recipients(h, i, list, err) == -1)

@@ -113,9 +113,13 @@ void	header_rename(struct header *, size_t i, const char *name);
 int	header_format(const struct header *, struct buf *out, bool *smtputf8,
 	    struct error *);
 
+/* The topmost resent block, RFC 5322 section 3.6.6: the index after its last
+ * field; 0 if there is none. */
+size_t	header_resent_end(const struct header *);
+
 /* What -t mails to: append the mailboxes of To, Cc and Bcc; if there is any
- * Resent-To, Resent-Cc or Resent-Bcc, those of the topmost resent block alone
- * (RFC 5322 section 3.6.6). Duplicates are left in. EX_DATAERR names the
+ * Resent-To, Resent-Cc or Resent-Bcc, those of the topmost resent block
+ * alone. Duplicates are left in. EX_DATAERR names the
  * field that cannot be parsed. Takes time linear in the header's size. */
 int	header_recipients(const struct header *, struct mailbox_list *,
 	    struct error *);

@@ -302,6 +302,13 @@ a_resent_block_is_dated(void **state)
 	    "Resent-" DATE
 	    "Resent-Message-ID: <resent.20261124.1.abc@contoso.com>\r\n"
 	    "Resent-From: a@b.org\r\nResent-To: c@d.org\r\n" WHOLE);
+	/* What an older block has is not this one's. */
+	expect("Resent-Message-ID: <2>\r\nResent-To: c@d.org\r\n"
+	       "Resent-To: e@f.org\r\nResent-Date: y\r\n" WHOLE,
+	    &c,
+	    RECEIVED "Resent-" DATE
+		     "Resent-Message-ID: <2>\r\nResent-To: c@d.org\r\n"
+		     "Resent-To: e@f.org\r\nResent-Date: y\r\n" WHOLE);
 }
 
 static void
