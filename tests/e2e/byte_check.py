@@ -30,8 +30,8 @@ ADDRESSES = {"from", "sender", "reply-to", "to", "cc", "resent-from",
              "mail-followup-to", "disposition-notification-to",
              "x-original-from", "x-original-sender"}
 PARAMETERS = {"content-type", "content-disposition"}
-SEALED = re.compile(rb"multipart/(signed|encrypted)|application/(x-)?pkcs7-mime",
-                    re.IGNORECASE)
+SEALED = re.compile(
+    rb"multipart/(signed|encrypted)|application/(x-)?pkcs7-mime")
 
 
 @dataclass
@@ -179,11 +179,10 @@ class Written:
         if not rest or not RECEIVED.fullmatch(rest[0].text):
             return ["no Received line of ours on top"]
         rest.pop(0)
-        if self._has(*RESENT):
-            for name in ADDED_ON_TOP:
-                if not self._has(name) and rest and rest[0].key == name:
-                    rest.pop(0)
-        kept, quoted = self._kept(), self._is_quoted(arrived)
+        for name in self._missing_in_resent():
+            if not rest or rest.pop(0).key != name:
+                return [f"no {name} was added on top"]
+        kept, quoted = self._kept(), self._treatment() == "quoted"
         if quoted:
             kept = [f for f in kept if f.key != "content-transfer-encoding"]
         faults = []
@@ -197,6 +196,18 @@ class Written:
             faults += self._field_faults(given, got)
         return [*faults, *self._added_faults(rest, quoted),
                 *self._from_faults(arrived)]
+
+    def _missing_in_resent(self):
+        """What the topmost set of Resent fields lacks: in one none is twice,
+        and it ends at a Received, which is older."""
+        block = []
+        for f in self.fields:
+            if block and f.key == "received" or f.key in block:
+                break
+            if f.key.startswith("resent-"):
+                block.append(f.key)
+        return [name for name in ADDED_ON_TOP
+                if self._has(*RESENT) and name not in block]
 
     def _kept(self):
         kept = [f for f in self.fields if f.key not in REMOVED]
@@ -331,30 +342,33 @@ class Written:
 
     # -- body
 
-    def _is_sealed(self):
-        return any(SEALED.match(v.strip()) for v in
-                   self._values("content-type")[:1]) or \
-            self._has("dkim-signature")
-
-    def _is_quoted(self, arrived):
-        """Has the body become quoted-printable? Only a long text may."""
-        if self._is_sealed() or \
-                all(len(line) <= LINE_MAX for line in self.body):
-            return False
+    def _treatment(self):
+        """What its long lines bring upon the body."""
+        if all(len(line) <= LINE_MAX for line in self.body):
+            return "kept"
         types = [v.strip().lower() for v in self._values("content-type")]
         codings = [v.strip().lower() for v in
                    self._values("content-transfer-encoding")]
-        return all(t.startswith(b"text/") for t in types) and \
-            all(c in (b"7bit", b"8bit", b"binary") for c in codings)
+        if self._has("dkim-signature") or any(map(SEALED.match, types)):
+            return "kept"
+        if not all(t.startswith(b"text/") for t in types):
+            return "broken"
+        if all(c in (b"7bit", b"8bit", b"binary") for c in codings):
+            return "quoted"
+        return "soft" if codings == [b"quoted-printable"] else "broken"
 
     def _body_faults(self, fields, body):
         wanted = b"".join(line + b"\r\n" for line in self.body)
-        if self._is_quoted(fields):
+        treatment = self._treatment()
+        if treatment == "quoted":
             return self._quoted_faults(fields, body, wanted)
-        if self._is_sealed() or len(max(self.body, key=len, default=b"")) \
-                <= LINE_MAX:
-            return [] if body == wanted else [_difference(wanted, body)]
-        return self._broken_faults(body)
+        if treatment == "broken":
+            return self._broken_faults(body)
+        if treatment == "soft":
+            if max(map(len, body.split(b"\r\n"))) > LINE_MAX:
+                return ["a line over 998 octets in the body"]
+            wanted, body = map(quopri.decodestring, (wanted, body))
+        return [] if body == wanted else [_difference(wanted, body)]
 
     def _quoted_faults(self, fields, body, wanted):
         codings = [f.value.strip() for f in fields
@@ -378,7 +392,7 @@ class Written:
                 piece = next(got, None)
                 if piece is None or not piece.startswith(b" "):
                     return ["a line does not go on"]
-                if line.isascii() is False and _cuts(piece[1:2]):
+                if b"\x80" <= piece[1:2] <= b"\xbf" and _is_utf8(line):
                     return ["broken within a character"]
                 whole += piece[1:]
             if whole != line:
@@ -386,8 +400,11 @@ class Written:
         return ["more lines than were written"] if next(got, None) else []
 
 
-def _cuts(byte):
-    return b"\x80" <= byte <= b"\xbf"
+def _is_utf8(text):
+    try:
+        return bool(text.decode())
+    except UnicodeDecodeError:
+        return False
 
 
 def _difference(wanted, got):

@@ -22,7 +22,7 @@ def parts(*bodies):
 
 
 def long_lines(unit, octets=5000):
-    return b"short\n" + unit * (octets // len(unit)) + b"\nshort \n" + \
+    return b"short\n.\n" + unit * (octets // len(unit)) + b"\nshort \n" + \
         unit * (999 // len(unit)) + b"\n\n" + b"z" * 998 + b"\nlast"
 
 
@@ -69,13 +69,18 @@ SAMPLES = {
                             "\nResent-Date: Tue , 2 (c) Jan 99 1:2:3 Z"),
     "twice": field("Subject: 1\nSubject: 2\nTo: b@example.org\nCc: c@x.example"
                    "\nCc: d@x.example\nDate: x\nDate: y\nKeywords: k, , l"),
+    "no-blank-after-the-colon": field("Subject:s\nX:\ty\nX:Bcc: z"),
     "odd-names": field("a: 1\nX-!#$%&'*+^_`{|}~.0: 2\n1: 3\nX.y: z"),
     "order": field("\n".join(f"X-{n % 3}: {n}" for n in range(30))),
-    "trace": field("Received: a\n\tb; c\nReceived: (qmail 1)\nReturn-Path: <r@x>"
-                   "\nDelivered-To: a@example.org\nRETURN-PATH: x\nX: y"),
+    "trace": field("Received: a\n\tb; c\nReceived: (qmail 1)\nReturn-Path: <r@"
+                   "x>\nDelivered-To: a@example.org\nRETURN-PATH: x\nX: y"),
     "resent": b"Resent-From: me@contoso.com\nResent-To: a@example.org\n"
               b"Received: r\nResent-Date: Mon, 1 Jan 2024 00:00:00 +0000\n"
               b"From: x@y.example\nTo: old@example.org\nSubject: s\n\nB\n",
+    "resent-twice": b"Resent-To: a@example.org\nResent-From: b@example.org\n"
+                    b"Resent-Message-ID: <2@x>\nResent-To: b@example.org\n"
+                    b"Resent-Date: d\nResent-Message-ID: <1@x>\n" + TO +
+                    b"\nB\n",
     "resent-bcc": b"Resent-To: a@example.org\nResent-Bcc: hidden@x.example,\n"
                   b" second@x.example\nResent-Date: d\nResent-Message-ID: <m>\n"
                   b"Date: d\nTo: old@example.org\n\nB\n",
@@ -107,8 +112,10 @@ SAMPLES = {
                                       UMLAUTS + b" =?utf-8?B?w6Q=?= plain"),
     "names-utf8": field("Cc: Jürgen Müller <j@x.example>, \"Ä, Ö\" <o@x.example"
                         ">,\n plain@x.example, \"Q\\\"ü\" <q@x.example>"),
+    "names-beside-encoded-words": field(
+        "Cc: =?utf-8?Q?M=C3=BC?= Grüße =?utf-8?B?w6Q=?= <j@x.example>"),
     "names-latin1": field("Cc: Jürgen <j@x.example>".encode("latin-1")),
-    "groups-utf8": field("Cc: Müller: a@x.example, Ö <b@x.example>;, c@x.example"),
+    "groups-utf8": field("Cc: Müller: a@x.example, Ö <b@x.example>;, c@y"),
     "comments-utf8": field("Cc: j@x.example (Jürgen), K <k@x.example> (Köln),"
                            " Ö <l@x.example> (desk)"),
     "idn": field("Cc: Küche <k@bücher.example>, l@bücher.example\n"
@@ -136,6 +143,11 @@ SAMPLES = {
                       b"Content-Transfer-Encoding: 8bit\nX: y\n"),
     "long-base64": mime(b"text/plain", b"QUJD" * 700 + b"\n",
                         b"Content-Transfer-Encoding: base64\n"),
+    "long-quoted": mime(b"text/plain; charset=utf-8",
+                        long_lines(b"=3D=C3=9F.") + b"soft=\nbreak\n",
+                        b"Content-Transfer-Encoding: Quoted-Printable\n"),
+    "long-latin1-attachment": mime(b"application/octet-stream",
+                                   long_lines(b"\xe9\xa0\xbf")),
     "long-parts": mime(b"multipart/mixed; boundary=frontier",
                        parts(long_lines(b"0123456789"), long_lines(EURO))),
     "long-attachment": mime(b"application/json", long_lines(b'{"a": 1},')),
@@ -145,8 +157,8 @@ SAMPLES = {
     # Sender
     "from-local": field("From: root (Cron Daemon)"),
     "from-foreign": field("From: Web Shop <shop@shop.example>\nSubject: s"),
-    "from-foreign-utf8": field("From: Käse <k@käse.example>\nSender: x@y.example"
-                               "\nX-Original-From: forged\nReply-To: r@x.example"),
+    "from-foreign-utf8": field("From: Käse <k@käse.example>\nSender: x@y.x"
+                               "\nX-Original-From: forged\nReply-To: r@x.y"),
     "from-several": field("From: a@x.example, Alerts <alerts@contoso.com>\n"
                           "From: c@y.example\nSender: alerts@contoso.com\n"
                           "Sender: z@y.example"),
@@ -166,17 +178,17 @@ ADDRESSED = {
     "groups": (b"To: Friends: a@x.example, B <b@x.example>;, c@x.example\n"
                b"Cc: undisclosed-recipients:;, \"quoted group\": d@x.example;\n"
                b"\nB\n", "abcd"),
-    "comments": (b"To: (one) a@x.example (two (three)), b (c\\)d) @ x . example,"
-                 b"\n (folded\n comment) c@x.example (e)\n\nB\n", "abc"),
+    "comments": (b"To: (one) a@x.example (two (three)), b (c\\)d) @ x "
+                 b". example,\n (folded\n comment) c@x.example (e)\n\nB\n", "abc"),
     "routes": (b"To: <@r.example,@s.example:a@x.example>,"
                b" B <@r.example:b@x.example>\n\nB\n", "ab"),
     "quoted-local-parts": (b'To: "a"@x.example, "b c"@x.example,'
                            b' "d\\"e,f"@x.example, "g"."h"@x.example\n\nB\n',
                            ["a@x.example", '"b c"@x.example',
                             '"d\\"e,f"@x.example', "g.h@x.example"]),
-    "names-with-specials": (b'To: "A, B" <a@x.example>, B. C. D <b@x.example>,\n'
-                            b' =?utf-8?Q?C=2C?= <c@x.example>, d@y <d@x.example>'
-                            b'\n\nB\n', "abcd"),
+    "names-with-specials": (b'To: "A, B" <a@x.example>, B. C. D <b@x.example>,'
+                            b'\n =?utf-8?Q?C=2C?= <c@x.example>,'
+                            b' d@y <d@x.example>\n\nB\n', "abcd"),
     "semicolons": (b"To: a@x.example; b@x.example\n\nB\n", "ab"),
     "literal": (b"To: a@[192.0.2.1]\n\nB\n", ["a@[192.0.2.1]"]),
     "local-names": (b"To: root, Web <www-data>\nCc: a@x.example\n\nB\n",

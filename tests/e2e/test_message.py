@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from support import (ACCOUNT, APP, BUILD, CONFIG, DATAERR, NOPERM, NOUSER, OK,
-                     SECRET, UNDER, USAGE, canonical)
+                     SECRET, UNAVAILABLE, UNDER, USAGE, canonical)
 
 SIMPLE = "To: a@example.org\nSubject: hello\n\nBody\n"
 
@@ -323,6 +323,8 @@ def test_resent_recipients_win(outpost):
     (("-t",), "", USAGE, "no recipients"),
     (("-t",), "To: undisclosed-recipients:;\n\nB\n", USAGE, "no recipients"),
     (("-t",), "To: a@@b\n\nB\n", DATAERR, "To"),
+    (("-t",), "Received: x\n" * 101 + SIMPLE, UNAVAILABLE, "101 hosts"),
+    (("-t", "-h", "3"), "Received: x\n" * 4 + SIMPLE, UNAVAILABLE, "mail loop"),
     (("not an address",), SIMPLE, DATAERR, "not an address"),
     (("a@b..c",), SIMPLE, DATAERR, "a@b..c"),
     (("ada@",), SIMPLE, DATAERR, "'ada@'"),
