@@ -82,6 +82,13 @@ find_targets(struct alias_file *f, const struct mailbox *mailbox,
 	return result;
 }
 
+static void
+say_undeliverable(const char *name, const struct error *why)
+{
+	say("%s... undeliverable: %s%s%s", name, why->text,
+	    why->hint[0] != '\0' ? "; hint: " : "", why->hint);
+}
+
 static int
 verify_one(struct alias_file *f, const struct mailbox *mailbox)
 {
@@ -94,7 +101,7 @@ verify_one(struct alias_file *f, const struct mailbox *mailbox)
 	alias_file_begin(f);
 	result = find_targets(f, mailbox, &targets, &why);
 	if (result == -1)
-		say("%s... undeliverable: %s", name, why.text);
+		say_undeliverable(name, &why);
 	for (size_t i = 0; i < targets.count; i++) {
 		char *address = mailbox_address(&targets.items[i]);
 		const char *way = targets.items[i].display;
@@ -119,7 +126,7 @@ verify_word(struct alias_file *f, const char *word)
 
 	mailbox_list_init(&list);
 	if (address_parse_argument(&list, word, &why) == -1) {
-		say("%s... undeliverable: %s", word, why.text);
+		say_undeliverable(word, &why);
 		bad++;
 	}
 	for (size_t i = 0; i < list.count; i++)
@@ -145,6 +152,7 @@ verify_addresses(
 		bad += verify_word(f, o->recipients[i]);
 	if (bad == 0)
 		return 0;
-	return error_set(err, EX_NOUSER, "5.1.1",
-	    "mail for %zu of them cannot be delivered", bad);
+	error_set(err, EX_NOUSER, "5.1.1",
+	    "mail for %zu of these addresses goes nowhere", bad);
+	return error_hint(err, "their lines on standard output say why");
 }

@@ -125,6 +125,13 @@ resolve(const struct alias_file *f, struct mailbox *mailbox, struct error *err)
 	}
 	if (address_parse_one(&found, target, err) == -1)
 		return -1;
+	if (local_is_domain(f->config, f->host, found.domain)) {
+		mailbox_release(&found);
+		error_set(err, EX_CONFIG, "5.3.5",
+		    "'admin' is a user of this host itself: %s", target);
+		return error_hint(err, "set it to an address elsewhere, in %s",
+		    f->config->path);
+	}
 	free(found.display);
 	found.display =
 	    xasprintf("%s%s%s", way != NULL ? way : "", way != NULL ? ", " : "",

@@ -65,7 +65,8 @@ void	alias_file_begin(struct alias_file *);
 /* Append the addresses that mail for a local name goes to, all with a domain.
  * Their display names tell the way: "alias www-data, alias root", with "admin"
  * or "the default account" at its end where it ends there. EX_NOUSER where it
- * goes nowhere; EX_CONFIG for a loop and lists that are too long. */
+ * goes nowhere; EX_CONFIG for a loop, lists that are too long, and an `admin`
+ * who is a local user himself. */
 int	alias_file_expand(struct alias_file *, const char *name,
 	    struct mailbox_list *targets, struct error *);
 /* The one address that mail for that name goes to, to be freed; NULL when

@@ -641,7 +641,8 @@ int
 aliases_check(const struct aliases *a, const struct aliases_rules *rules,
     size_t *mistakes, struct error *err)
 {
-	const struct alias **order = xcalloc(a->count + 1, sizeof(*order));
+	const struct alias **order =
+	    xcalloc(a->count + 1, sizeof(const struct alias *));
 	struct mailbox_list targets;
 	struct expansion x;
 	int result = 0;

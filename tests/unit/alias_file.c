@@ -164,6 +164,18 @@ without_admin_it_is_the_default_account_or_nobody(void **state)
 }
 
 static void
+an_admin_of_this_host_is_a_mistake(void **state)
+{
+	(void)state;
+	config_release(&config);
+	configure("admin = root@web1.lan",
+	    "[alerts@contoso.com]\nclient_id = x\ntenant = t\n");
+	assert_null(expand("joe"));
+	assert_int_equal(err.exit_code, EX_CONFIG);
+	assert_non_null(strstr(err.hint, "outpost.conf"));
+}
+
+static void
 a_file_that_cannot_be_read_is_noted_once(void **state)
 {
 	(void)state;
@@ -273,6 +285,7 @@ main(void)
 		TEST(names_go_through_the_aliases_and_then_to_admin),
 		TEST(without_a_file_or_unread_there_are_no_aliases),
 		TEST(without_admin_it_is_the_default_account_or_nobody),
+		TEST(an_admin_of_this_host_is_a_mistake),
 		TEST(a_file_that_cannot_be_read_is_noted_once),
 		TEST(an_include_is_read_where_all_may_read_it),
 		TEST(only_a_single_address_of_the_file_itself_is_shown),
