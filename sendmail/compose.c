@@ -186,6 +186,23 @@ set_notification(struct message *m, struct error *err)
 	return 0;
 }
 
+/* The caller's own mailbox hears of failures, if mail for it goes anywhere. */
+static void
+set_report(struct message *m)
+{
+	const char *login = m->caller->login;
+	char *address = NULL;
+
+	if (m->options->mail_errors && login != NULL)
+		address = alias_file_shown(m->aliases, login);
+	if (address == NULL || address_smtp_safe(address, NULL, NULL) == -1) {
+		free(address);
+		return;
+	}
+	free(m->envelope.report_to);
+	m->envelope.report_to = address;
+}
+
 int
 compose_envelope(struct message *m, const struct buf *block, struct error *err)
 {
@@ -198,6 +215,7 @@ compose_envelope(struct message *m, const struct buf *block, struct error *err)
 	}
 	if (header_parse(&m->header, block->data, block->len, NULL, err) == -1)
 		return -1;
+	set_report(m);
 	if (set_notification(m, err) == -1 || collect_recipients(m, err) == -1)
 		return -1;
 	return choose_account(m, err);

@@ -40,6 +40,7 @@ envelope_release(struct envelope *e)
 	free(e->notify);
 	free(e->ret);
 	free(e->envid);
+	free(e->report_to);
 	envelope_init(e);
 }
 
@@ -231,6 +232,7 @@ envelope_format(const struct envelope *e, struct buf *out)
 	put_if(out, "notify", e->notify);
 	put_if(out, "ret", e->ret);
 	put_if(out, "envid", e->envid);
+	put_if(out, "report-to", e->report_to);
 	if (e->eight_bit)
 		record_put(out, "eight-bit", "yes");
 	if (e->smtputf8)
@@ -284,6 +286,8 @@ read_message_field(
 		return read_address(&e->account, value, err);
 	if (strcmp(key, "sender") == 0)
 		return read_address(&e->sender, value, err);
+	if (strcmp(key, "report-to") == 0)
+		return read_address(&e->report_to, value, err);
 	if (strcmp(key, "notify") == 0)
 		return e->notify != NULL ? bad_value(key, err)
 					 : dsn_notify(value, &e->notify, err);

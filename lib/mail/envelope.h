@@ -43,6 +43,7 @@ struct envelope {
 	char *notify;			/* -N: "NEVER" or a list as RFC 3461 */
 	char *ret;			/* -R: "FULL" or "HDRS" */
 	char *envid;			/* -V, in xtext */
+	char *report_to;		/* who else is told of failures */
 	bool eight_bit;			/* content has bytes over 127 */
 	bool smtputf8;			/* header or addresses need RFC 6531 */
 	struct envelope_slot *index;	/* private: finds known recipients */

@@ -20,7 +20,7 @@
 
 #define LOCK_SECONDS 10.0
 #define UNIQUE_SIZE 64
-#define TO_MAX 2
+#define TO_MAX 3
 #define MESSAGE_MAX (16u * 1024 * 1024)
 #define LINE_SIZE 600
 
@@ -44,18 +44,30 @@ struct letter {
 	struct buf body;
 };
 
+/* Unless it is NULL or there already. */
 static void
-begin_letter(struct letter *l, const struct notify *n, const char *account)
+add_reader(struct letter *l, size_t *count, const char *address)
 {
-	const char *admin = n->config->admin;
+	if (address == NULL)
+		return;
+	for (size_t i = 0; i < *count; i++)
+		if (address_same_mailbox(address, l->to[i]))
+			return;
+	if (address_smtp_safe(address, &l->smtputf8, NULL) == 0)
+		l->to[(*count)++] = address;
+}
+
+/* 'more' reads it besides, or is NULL. */
+static void
+begin_letter(struct letter *l, const struct notify *n, const char *account,
+    const char *more)
+{
 	size_t count = 0;
 
 	*l = (struct letter){ .smtputf8 = false };
-	l->to[count++] = account;
-	if (admin != NULL && !address_same_mailbox(admin, account) &&
-	    address_smtp_safe(admin, &l->smtputf8, NULL) == 0)
-		l->to[count++] = admin;
-	(void)address_smtp_safe(account, &l->smtputf8, NULL);
+	add_reader(l, &count, account);
+	add_reader(l, &count, n->config->admin);
+	add_reader(l, &count, more);
 	format_date(l->date, n->now);
 	(void)snprintf(l->unique, sizeof(l->unique), "%llx.%08x%08x",
 	    (unsigned long long)n->now, arc4random(), arc4random());
@@ -177,7 +189,7 @@ post_summary(
 
 	if (lines == NULL)
 		return;
-	begin_letter(&letter, n, account);
+	begin_letter(&letter, n, account, NULL);
 	bounce_summary(
 	    &letter.about, lines, count, more, &letter.header, &letter.body);
 	post(&letter, n, "summary");
@@ -294,7 +306,7 @@ tell(const struct notify *n, const struct entry *e, enum bounce_kind kind)
 	format_line(line, e, kind);
 	if (!take_turn(n, e, line))
 		return;
-	begin_letter(&letter, n, e->envelope.account);
+	begin_letter(&letter, n, e->envelope.account, e->envelope.report_to);
 	format_date(arrived, e->arrived);
 	format_date(tried, e->tried);
 	format_date(

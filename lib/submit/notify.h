@@ -1,6 +1,7 @@
 /* Tells senders what became of their mail when nobody waits for an exit code:
  * a delivery status notification (bounce.h) to the account's mailbox and to
- * `admin`, put into the queue like any message.
+ * `admin`, and to whom the envelope names besides, put into the queue like any
+ * message.
  *
  * The sender's wishes (-N) are obeyed, and a notification is never answered
  * by another. Over NOTICES_HOURLY an hour to one sender they are noted in

@@ -2,6 +2,7 @@
 every form in which it comes, and what a hostile one does. Which test covers
 which option stands in tests/COVERAGE.md."""
 import os
+import pwd
 import re
 import shutil
 import signal
@@ -263,6 +264,23 @@ def test_a_refusal_is_told_and_by_mail_where_that_is_asked(outpost, office,
     for notice in outpost.waiting():
         assert b"RecipientNotFound" in notice.body
         assert f"Final-Recipient: rfc822; {WORD}".encode() in notice.body
+
+
+def test_a_refusal_is_mailed_back_to_the_caller_by_its_alias(outpost, office):
+    caller = pwd.getpwuid(os.getuid()).pw_name
+    aliases = outpost.folder / "aliases"
+    outpost.set_main(admin="it@contoso.com")
+    aliases.write_text(f"{caller}: ada@fabrikam.com\n")
+    office.fault(f"at RCPT reply {NOBODY} times 2")
+    try:
+        for options in (["-oem"], []):
+            result = outpost.sendmail(*options, WORD, input=TEXT)
+            assert result.code == NOUSER, result
+    finally:
+        aliases.unlink()
+    [notice] = outpost.waiting()
+    assert notice.pending == [ACCOUNT, "it@contoso.com", "ada@fabrikam.com"]
+    assert b"ada@fabrikam.com" in notice.header
 
 
 def test_a_refusal_is_mailed_back_where_nothing_failed_is_kept(outpost,

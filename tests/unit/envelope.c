@@ -102,6 +102,7 @@ fill(struct envelope *e)
 	e->notify = xstrdup("SUCCESS,FAILURE");
 	e->ret = xstrdup("HDRS");
 	e->envid = xstrdup("a+2Bb");
+	e->report_to = xstrdup("ada@contoso.com");
 	e->smtputf8 = true;
 	for (int i = 0; i < 5; i++) {
 		char address[] = "u0@b\xc3\xbc.org";
@@ -202,6 +203,8 @@ hostile_records_are_refused(void **state)
 		"notify: NEVER NOTIFY\n",
 		"ret: FULL RET\n",
 		"envid: a b\n",
+		"report-to: ada\n",
+		"report-to: ada@x.example>\n",
 		"envid: +2\n",
 		"envid: \n",
 		"eight-bit: 1\n",
