@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +24,7 @@ pytestmark = [
 SIMPLE = b"To: a@example.org\nSubject: hello\n\nBody\n"
 # Users that stand in for ours; every Debian has them.
 LIBEXEC = "/usr/libexec/outpost"        # compiled in
+SOURCE = Path(__file__).resolve().parents[2]
 OUTPOST, OUTPOST_AUTH, CALLER = "news", "uucp", "www-data"
 
 
@@ -136,7 +138,6 @@ with open("{seen}", "w") as out:
 @pytest.fixture
 def system(office):
     import tempfile
-    from pathlib import Path
     # pytest's own folder is closed to others.
     with tempfile.TemporaryDirectory(prefix="outpost-rights-") as folder:
         os.chmod(folder, 0o755)
@@ -525,6 +526,18 @@ def test_a_users_run_sends_his_own_and_roots_all(system, office, two_users):
     assert left == [two_users["backup"]]
     assert system.run("root", f"{LIBEXEC}/sendmail -q").returncode == OK
     assert len(office.messages) == 2
+
+
+def test_the_units_capabilities_are_enough_for_a_run(system, office,
+                                                     two_users):
+    unit = (SOURCE / "etc/systemd/outpost-queue.service").read_text()
+    kept = re.search("^CapabilityBoundingSet=(.*)", unit, re.M)[1].split()
+    bounds = ",".join(["-all"] + ["+" + c[4:].lower() for c in kept])
+    done = system.run("root", f"setpriv --bounding-set={bounds} "
+                      f"{LIBEXEC}/sendmail -q")
+    assert done.returncode == OK and done.stderr == b"", done
+    assert len(office.messages) == 2
+    assert list((system.queue / "active").iterdir()) == []
 
 
 def test_a_user_has_his_own_message_tried_now(system, office, two_users):
