@@ -272,7 +272,49 @@ def test_symfony_mailer_tells_the_refusal(system, office):
     assert office.messages == []
 
 
+SWIFT = r"""
+require 'Egulias/EmailValidator/autoload.php';
+require 'Swift/swift_required.php';
+$mailer = new Swift_Mailer(new Swift_SendmailTransport(getenv('COMMAND')));
+$message = (new Swift_Message('grüße'))->setTo(['a@b.example'])
+    ->setFrom(['shop@shop.example' => 'Shop'])->setBcc(['c@d.example'])
+    ->setBody("größe\n.\n..\n");
+echo $mailer->send($message, $failed), ' ', implode(' ', $failed), "\n";
+"""
+
+
+@pytest.mark.parametrize("command, arguments", [
+    ("/usr/sbin/sendmail -bs", ["-bs"]),
+    ("/usr/sbin/sendmail -oi -t", ["-oi", "-t", "-fshop@shop.example"])])
+def test_swift_mailer(system, office, command, arguments):
+    assert php(system, SWIFT, env={"COMMAND": command}) == "2 \n"
+    assert system.wait_calls(1) == [(arguments, OK)]
+    # With -bs, who has a blind copy may be told apart.
+    addresses = [a for m in office.messages for a in m.addresses]
+    assert sorted(addresses) == ["a@b.example", "c@d.example"]
+    for m in office.messages:
+        assert m.violations == [] and m.mail_from == ACCOUNT
+        assert m.header("From") == [f"Shop <{ACCOUNT}>"]
+        assert m.header("Bcc") == []
+        assert m.body.startswith(b"gr=C3=B6=C3=9Fe\r\n.\r\n..\r\n")
+
+
 # Perl
+
+def test_mailtools(system, office):
+    system.run("perl", "-MMail::Send", "-e", r'''
+        my $m = Mail::Send->new(Subject => 'hello', To => 'root',
+            Cc => 'a@b.example', Bcc => 'c@d.example');
+        my $handle = $m->open('sendmail');
+        print $handle "one\n..\ntwo\n";
+        $handle->close or die;
+    ''')
+    assert system.calls == [(["-t"], OK)]
+    m = arrived(office)
+    assert sorted(m.addresses) == ["a@b.example", "c@d.example", ADMIN]
+    assert m.header("Cc") == ["a@b.example"]
+    assert m.body.startswith(b"one\r\n..\r\ntwo\r\n")
+
 
 @pytest.mark.parametrize("how, arguments", [
     ("$m->send", ["-t", "-oi", "-oem", "-fshop@shop.example"]),
@@ -412,6 +454,21 @@ exec atd -f
     assert m.body.startswith(b"from-at\r\n")
 
 
+def test_anacron(system, office):
+    tab = system.folder / "anacrontab"
+    tab.write_text("SHELL=/bin/sh\nPATH=/usr/bin\n1 0 job echo größe\n")
+    system.run("sh", "-ec", """
+mkdir /var/spool/anacron
+anacron -d -f -n -t "$0"
+""", tab)
+    assert system.calls == [(["-FAnacron", "-odi", "root"], OK)]
+    m = arrived(office)
+    assert is_to_root(m)
+    assert m.header("From") == [f"Anacron <{ACCOUNT}>"]
+    assert m.header("Subject") == [f"Anacron job 'job' on {os.uname()[1]}"]
+    assert m.body == "größe\r\n".encode()
+
+
 def test_sudo(system, office):
     """Somebody who is not in sudoers, which is root here: sendmail is run as
     the one who called, and beside sudo."""
@@ -524,3 +581,53 @@ trap - EXIT
         assert m.mail_from == ACCOUNT
         assert m.header("From") == [f"Fail2Ban <{ACCOUNT}>"]
         assert m.body.endswith(b"\r\nRegards,\r\n\r\nFail2Ban\r\n")
+
+
+# What answers and forwards mail
+
+FROM_BOB = """From bob@shop.example Mon Jan  1 00:00:00 2024
+Return-Path: <bob@shop.example>
+Received: from mx.shop.example by web1; Mon, 1 Jan 2024 00:00:00 +0000
+From: Bob <bob@shop.example>
+To: root@web1.example
+Subject: hello
+Message-ID: <1@shop.example>
+Date: Mon, 1 Jan 2024 00:00:00 +0000
+
+one
+.
+two
+"""
+
+
+def test_procmail(system, office):
+    """It leaves before the program it pipes to, and ends with an empty line
+    what it writes."""
+    rules = system.folder / "procmailrc"
+    rules.write_text("SHELL=/bin/sh\n:0\n! a@b.example\n")
+    system.run("procmail", "-m", rules, input=FROM_BOB)
+    assert system.wait_calls(1) == [(["-oi", "a@b.example"], OK)]
+    m = arrived(office)
+    assert m.addresses == ["a@b.example"]
+    assert m.header("From") == [f"Bob <{ACCOUNT}>"]
+    assert m.header("Reply-To") == ["Bob <bob@shop.example>"]
+    assert m.header("To") == ["root@web1.example"]
+    assert m.header("Message-ID") == ["<1@shop.example>"]
+    assert m.header("Return-Path") == []
+    assert len(m.header("Received")) == 2
+    assert m.body == b"one\r\n.\r\ntwo\r\n\r\n"
+
+
+def test_vacation(system, office):
+    answer, known = system.folder / "answer", system.folder / "known"
+    answer.write_text("Subject: away\n\nWill read: $SUBJECT\n")
+    system.run("sh", "-ec", """
+vacation -m "$0" -f "$1" -i
+vacation -m "$0" -f "$1" -a root@web1.example root
+""", answer, known, input=FROM_BOB)
+    assert system.wait_calls(1) == [
+        (["-f", "root", "--", "bob@shop.example"], OK)]
+    m = arrived(office)
+    assert m.addresses == ["bob@shop.example"]
+    assert m.header("Subject") == ["away"]
+    assert m.body == b"Will read: hello\r\n"
