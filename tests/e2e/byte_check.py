@@ -5,16 +5,18 @@ from the programs: what they change beyond those is a fault.
 
     faults = Written(raw, account="alerts@contoso.com").faults(message.raw)
 """
+import base64
 import quopri
 import re
 from dataclasses import dataclass, field
-from email.errors import HeaderParseError
-from email.header import decode_header
 from email.message import Message
 from email.utils import collapse_rfc2231_value, getaddresses
 
 LINE_MAX = 998
 FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:(.*)", re.DOTALL)
+ENCODED = re.compile(
+    r'(?<![^\s(",:;])=\?([^?\s]+)\?([BbQq])\?([^?\s]*)\?=(?![^\s)"])'
+    r"(?:\s+(?==\?[^?\s]+\?[BbQq]\?[^?\s]*\?=(?!\S)))?", re.ASCII)
 RECEIVED = re.compile(
     rb"Received: by \S+ \(Outpost \S+, from userid \d+\)\r\n"
     rb"\tid \S+; \w{3}, \d+ \w{3} \d{4} \d\d:\d\d:\d\d [+-]\d{4}")
@@ -91,15 +93,20 @@ def unfolded(value):
 
 
 def decoded(text):
-    """Encoded words as a reader sees them."""
+    """Encoded words as a reader sees them (RFC 2047 section 6): each by itself
+    between blanks, parentheses or quotes, blanks between two dropped."""
+    return ENCODED.sub(_decoded_word, text)
+
+
+def _decoded_word(match):
+    charset, encoding, payload = match.groups()
+    payload = payload.encode()
+    data = base64.b64decode(payload) if encoding in "Bb" else \
+        quopri.decodestring(payload, header=True)
     try:
-        return "".join(
-            part if isinstance(part, str) else
-            part.decode("latin-1" if charset in (None, "unknown-8bit")
-                        else charset)
-            for part, charset in decode_header(text))
-    except (HeaderParseError, UnicodeDecodeError) as error:
-        return f"{text!r} cannot be read: {error}"
+        return data.decode(charset)
+    except (LookupError, UnicodeDecodeError):
+        return data.decode("latin-1")
 
 
 def squeezed(text):
@@ -109,26 +116,39 @@ def squeezed(text):
     return re.sub(r"[ \t\r\n]+", " ", text).strip(" ")
 
 
-def mailboxes(text):
+def mailboxes(value):
     """(name, address) of each, read as a mail reader does: no routes, no
-    parentheses in names."""
-    text = re.sub(r"<(@[\w.-]+,?)+:", "<", text)
-    return [(squeezed(re.sub("[()]", "", decoded(name))), address)
+    parentheses in names. Each name has a charset of its own."""
+    text = re.sub(rb"<(@[\w.-]+,?)+:", b"<", value)
+    text = text.decode("utf-8", "surrogateescape")
+    return [(squeezed(re.sub("[()]", "", decoded(_guessed(name)))),
+             _guessed(address))
             for name, address in getaddresses([text]) if name or address]
+
+
+def comments(value):
+    """What stands in the innermost parentheses."""
+    return [squeezed(decoded(text_of(comment)))
+            for comment in re.findall(rb"\(([^()]*)\)", value)]
+
+
+def _guessed(text):
+    return text_of(text.encode("utf-8", "surrogateescape"))
 
 
 def a_labels(address):
     local, at, domain = address.rpartition("@")
-    if domain.isascii():
+    try:
+        return local + at + domain.encode("idna").decode()
+    except UnicodeError:
         return address
-    return local + at + domain.encode("idna").decode()
 
 
 def parameters(value):
     message = Message()
     message["Content-Type"] = value
-    return [(key, collapse_rfc2231_value(value).strip('"'))
-            for key, value in message.get_params()]
+    return sorted((key, collapse_rfc2231_value(value).strip('"'))
+                  for key, value in message.get_params())
 
 
 @dataclass
@@ -220,7 +240,7 @@ class Written:
     def _names_for(self, given):
         if given.key != "sender":
             return [given.name]
-        own = [a for _, a in mailboxes(text_of(given.value))]
+        own = [a for _, a in mailboxes(given.value)]
         first = given is next(f for f in self.fields if f.key == "sender")
         if first and len(own) == 1 and self._is_own(own[0]):
             return [given.name]
@@ -240,31 +260,34 @@ class Written:
                                 f"arrived as {got.value!r}"]
 
     def _same_text(self, key, wanted, found):
-        ascii, wanted, found = wanted.isascii(), text_of(wanted), text_of(found)
         if key in ADDRESSES and self._same_addresses(wanted, found):
             return True
-        if ascii or (not found.isascii() and key not in ADDRESSES):
+        if wanted.isascii() or (not found.isascii() and key not in ADDRESSES):
             return False
+        wanted, found = text_of(wanted), text_of(found)
         if key in PARAMETERS:
-            return sorted(parameters(wanted)) == sorted(parameters(found))
+            return parameters(wanted) == parameters(found)
         return squeezed(decoded(wanted)) == squeezed(decoded(found))
 
     def _same_addresses(self, wanted, found):
         """May the one list become the other: a raw name encoded, a domain
         as A-labels, a local name shown with an address?"""
         given, got = mailboxes(wanted), mailboxes(found)
+        told = squeezed(decoded(text_of(found)))
         return (len(given) == len(got) and
-                all(self._same_mailbox(*pair) for pair in zip(given, got)) and
-                all(squeezed(comment) in squeezed(decoded(found))
-                    for comment in re.findall(r"\(([^()]*)\)", wanted)))
+                all(self._same_mailbox(*pair, comments(wanted))
+                    for pair in zip(given, got)) and
+                all(comment in told for comment in comments(wanted)))
 
-    def _same_mailbox(self, given, got):
+    def _same_mailbox(self, given, got, notes):
+        """A comment may have become the name."""
         (name, address), (shown, reached) = given, got
-        if "@" in address:
-            return shown == name and reached == a_labels(address)
-        if reached != (self.shown or self.account):
+        named = shown == name or (name == "" and shown in notes)
+        if reached == a_labels(address):
+            return named
+        if "@" in address or reached != (self.shown or self.account):
             return False
-        return shown == name or (name == "" and re.fullmatch(
+        return named or (name == "" and re.fullmatch(
             re.escape(address) + r"( on \S+)?", shown) is not None)
 
     # -- From
@@ -278,28 +301,28 @@ class Written:
         froms = self._values("from")
         if len(froms) != 1:
             return not froms
-        found = mailboxes(text_of(unfolded(froms[0])))
+        found = mailboxes(unfolded(froms[0]))
         return len(found) == 1 and self._is_own(found[0][1])
 
     def _from_faults(self, arrived):
         froms = [f for f in arrived if f.key == "from"]
         if len(froms) != 1:
             return [f"{len(froms)} From fields"]
-        found = mailboxes(text_of(unfolded(froms[0].value)))
+        found = mailboxes(unfolded(froms[0].value))
         if len(found) != 1 or not self._is_own(found[0][1]):
             return [f"From is {froms[0].value!r}"]
         if self._is_from_allowed():
             return []
         original = [f for f in arrived if f.key == "x-original-from"]
-        wanted = text_of(unfolded(b", ".join(self._values("from"))))
-        if wanted == "" and not original:
+        wanted = unfolded(b", ".join(self._values("from")))
+        if wanted == b"" and not original:
             return []
         if len(original) != 1:
             return [f"{len(original)} X-Original-From fields"]
-        got = text_of(unfolded(original[0].value))
-        if squeezed(decoded(got)) != squeezed(wanted) and \
-                mailboxes(got) != [(n, a_labels(a))
-                                   for n, a in mailboxes(wanted)]:
+        got = unfolded(original[0].value)
+        if squeezed(decoded(text_of(got))) != \
+                squeezed(decoded(text_of(wanted))) and \
+                not self._same_addresses(wanted, got):
             return [f"X-Original-From is {got!r}"]
         return []
 
@@ -335,7 +358,8 @@ class Written:
                              if f.key not in REMOVED), *self.body]).lower()
         hidden = [a for value in self._values("bcc") +
                   self._values("resent-bcc")
-                  for _, a in mailboxes(text_of(unfolded(value))) if "@" in a]
+                  for _, a in mailboxes(unfolded(value))
+                  if "@" in a and not self._is_own(a)]
         return [f"Bcc leaks {a}" for a in hidden
                 if a.encode().lower() in arrived.lower()
                 and a.encode().lower() not in told]
