@@ -619,6 +619,11 @@ parse_arguments(struct check *c, int argc, char **argv, struct error *err)
 			c->json = true;
 		} else if (strcmp(argv[i], "--send") == 0 && i + 1 < argc) {
 			c->send_to = argv[++i];
+		} else if (strcmp(argv[i], "--send") == 0) {
+			error_set(err, EX_USAGE, "5.3.0",
+			    "--send needs an address to send to");
+			return error_hint(
+			    err, "'outpost help check' tells more");
 		} else if (argv[i][0] == '-' || c->mailbox != NULL) {
 			error_set(err, EX_USAGE, "5.3.0",
 			    "check does not take '%s'", argv[i]);

@@ -211,6 +211,13 @@ find_flag(const char *name)
 	return NULL;
 }
 
+static bool
+is_known(const char *name)
+{
+	return find_flag(name) != NULL || strcmp(name, "--output") == 0 ||
+	       strcmp(name, "--set") == 0;
+}
+
 static int
 parse_arguments(struct init *init, struct arguments *a, int argc, char **argv,
     struct error *err)
@@ -227,8 +234,12 @@ parse_arguments(struct init *init, struct arguments *a, int argc, char **argv,
 			init->force = true;
 			continue;
 		}
-		if (*value == '\0')
-			return wrong_use(argv[i], err);
+		if (*value == '\0' && is_known(argv[i])) {
+			error_set(err, EX_USAGE, "5.3.0",
+			    "'%s' needs a value behind it", argv[i]);
+			return error_hint(
+			    err, "'outpost help init' tells more");
+		}
 		if (flag != NULL)
 			init_set(init, flag->main, flag->key, value);
 		else if (strcmp(argv[i], "--output") == 0)
@@ -431,7 +442,10 @@ show_secret_command(const struct init *init, const struct account *a)
 	printf("  install -m 600 ");
 	if (init->outpost->system && stat(program, &status) == 0)
 		printf("-o %ld ", (long)status.st_uid);
-	printf("/dev/stdin %s\n", a->client_secret_file);
+	printf(
+	    "/dev/stdin %s\n"
+	    "  # now type or paste the secret's Value, then Enter and Ctrl-D\n",
+	    a->client_secret_file);
 	free(program);
 }
 

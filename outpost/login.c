@@ -14,6 +14,18 @@
 #include "base/file.h"
 #include "outpost/show.h"
 
+const char login_help[] =
+    "Sign in as the mailbox, or as a user who may send as it.\n"
+    "\n"
+    "  --browser   opens this machine's browser; where there is a display, "
+    "the\n"
+    "              default\n"
+    "  --device    prints an address and a code for a browser on any machine;\n"
+    "              over ssh, without a display and for root the default\n"
+    "  --paste     prints an address for a browser on any machine, and takes "
+    "the\n"
+    "              address where that ends, where device codes are blocked\n";
+
 /* clang-format off */
 static const struct method {
 	const char *option;
@@ -131,12 +143,14 @@ show_success(const struct login *l)
 
 	if (*login_note(l, note) != '\0')
 		(void)fprintf(stderr, "note: %s\n", note);
-	printf("\n%s%s is signed in.%s Send a test message:\n\n"
-	       "  printf 'Subject: test\\n\\nIt works.\\n' | "
-	       "sendmail -f %s you@example.com\n\n"
-	       "What waits in the queue for it: sendmail -qf\n",
+	printf(
+	    "\n%s%s is signed in.%s Send a test message:\n\n"
+	    "  printf 'Subject: test\\n\\nIt works.\\n' | "
+	    "sendmail -f %s you@example.com\n\n"
+	    "What waits for it in the queue goes out by itself; at once by\n\n"
+	    "  mailq --retry %s\n",
 	    show_style(SHOW_GREEN), l->account->mailbox, show_style(SHOW_PLAIN),
-	    l->account->mailbox);
+	    l->account->mailbox, l->account->mailbox);
 }
 
 static int

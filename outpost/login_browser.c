@@ -38,8 +38,9 @@ note_failure(struct login *l)
 	if (!browser_failed(&l->browser))
 		return;
 	show_waited();
-	(void)fprintf(stderr, "note: no browser could be opened; open the "
-			      "address yourself\n");
+	(void)fprintf(stderr,
+	    "note: no browser could be opened; open the address in one on "
+	    "this machine, or use --device or --paste\n");
 }
 
 static void

@@ -35,7 +35,7 @@ static const struct command commands[] = {
 	  "write a configuration", init_run, false, init_help },
 	{ "login", "[--browser | --device | --paste] [account]",
 	  "sign in with a browser on this machine or any other", login_run, true,
-	  NULL },
+	  login_help },
 	{ "logout", "[account]",
 	  "forget the sign-in of an account", logout_run, true, NULL },
 	{ "token", "[account]",

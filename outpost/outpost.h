@@ -26,6 +26,7 @@ struct outpost {
 /* What 'outpost help COMMAND' tells besides its line. */
 extern const char explain_help[];
 extern const char init_help[];
+extern const char login_help[];
 extern const char check_help[];
 extern const char status_help[];
 

@@ -32,6 +32,10 @@ static const char convert_hint[] =
     "both must be PEM; 'openssl pkcs12 -in app.pfx -nodes -out app.pem' makes "
     "it of a .pfx or .p12 file";
 
+static const char key_hint[] =
+    "add the key that it was made with to the file, or name that key's file "
+    "as key_file";
+
 void
 certificate_free(struct certificate *c)
 {
@@ -73,8 +77,9 @@ refuse_passphrase(char *out, int size, int writing, void *asked)
 static const char *
 hint_for(const struct buf *pem)
 {
-	return pem->len > 0 && pem->data[0] == DER_SEQUENCE ? convert_hint
-							    : make_hint;
+	if (pem->len > 0 && pem->data[0] == DER_SEQUENCE)
+		return convert_hint;
+	return make_hint;
 }
 
 static int
@@ -95,8 +100,11 @@ read_key(struct certificate *c, const struct account *account,
 		    "FILE'; the file's mode protects the key",
 		    err);
 	if (c->key == NULL)
-		return unusable(
-		    path, "holds no private key in PEM", hint_for(pem), err);
+		return unusable(path, "holds no private key in PEM",
+		    strstr(pem->data, "-----BEGIN CERTIFICATE-----") != NULL
+			? key_hint
+			: hint_for(pem),
+		    err);
 	if (!EVP_PKEY_is_a(c->key, "RSA"))
 		return unusable(path,
 		    "holds a key that is not RSA, which is "

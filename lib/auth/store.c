@@ -228,12 +228,19 @@ store_text(const struct account *account, const char *path, const char *what,
 	struct error why;
 	int result;
 
+	errno = 0;
 	if (secret)
 		result = file_read_secret(path, false, out, &why);
 	else
 		result = file_read(path, out, &why);
 	if (result == 0)
 		return 0;
+	if (errno == ENOENT)
+		error_hint(&why, "%s, or correct its name in outpost.conf",
+		    secret ? "write it, with mode 600, as the user that runs "
+			     "the token program (outpost-auth on a system "
+			     "installation)"
+			   : "see that the platform writes it");
 	error_prefix(&why, "%s of '%s'", what, account->mailbox);
 	error_class_set(&why, ERROR_HOLD, 0);
 	why.exit_code = EX_CONFIG;

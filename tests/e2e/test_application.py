@@ -127,10 +127,10 @@ def test_the_commands_of_the_readme_make_a_pair_that_works(
     command = re.search(r"^    (openssl req (?:.*\\\n)*.*)$", readme, re.M)[1]
     subprocess.run(shlex.split(command.replace("\\\n", " ")), check=True,
                    cwd=outpost.folder, capture_output=True, timeout=60)
-    public = outpost.folder / "outpost.crt"
+    public = outpost.folder / "app.crt"
     office.directory.app(APP).certificate = public.read_bytes()
-    (outpost.folder / "outpost.key").chmod(0o600)
-    outpost.set(certificate=public, key_file=outpost.folder / "outpost.key")
+    (outpost.folder / "app.key").chmod(0o600)
+    outpost.set(certificate=public, key_file=outpost.folder / "app.key")
     result = certified.token()
     assert result.code == OK, result
 
@@ -157,7 +157,7 @@ def make(kind):
     ("passphrase", "with a passphrase", "openssl pkey"),
     ("curve", "not RSA", "openssl req"),
     ("other key", "of another key", "key_file"),
-    ("no key", "no private key", "openssl req"),
+    ("no key", "no private key", "key_file"),
     ("no certificate", "no certificate", "openssl req")])
 def test_unusable_certificate_is_told_before_anything_is_asked(
         certified, office, kind, why, hint):

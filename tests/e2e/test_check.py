@@ -438,6 +438,7 @@ def test_secret_that_is_missing(outpost, office):
     report, _ = check(outpost)
     assert [f["step"] for f in report.bad] == ["files", "token"]
     assert "is not there" in report.bad[0]["text"]
+    assert report.bad[1]["hint"].startswith("write it, with mode 600")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")

@@ -190,7 +190,7 @@ def test_a_folder_in_its_place_is_left_alone(place):
      "semicolon"),
     (["--mailbox", ACCOUNT, "--tenant", "t" * 300, "--client-id", APP],
      CONFIG, "longer"),
-    (["--tenant"], USAGE, "'--tenant'"), (["--mailbx", "x"], USAGE, "--mailbx"),
+    (["--tenant"], USAGE, "'--tenant' needs a value"), (["--mailbx", "x"], USAGE, "--mailbx"),
     (["--set", "host"], USAGE, "key=value"), (["x"], USAGE, "'x'"),
 ])
 def test_what_is_wrong_writes_nothing(place, args, code, words):
@@ -341,6 +341,7 @@ def test_questions_for_a_person_who_signs_in(place):
                        *folders(place))
     assert code == OK, shown
     assert shown.count("The mailbox that sends") == 2
+    assert "nobody is not a mail address" in shown
     keys = filled(place)
     assert f"[{ACCOUNT}]" in keys and keys["auth"] == "login"
     assert keys["tenant"] == "contoso.com" and "admin" not in keys
@@ -355,6 +356,22 @@ def test_questions_for_an_application(place):
     assert keys["client_secret_file"] == f"{place.state}/secrets/app-secret"
     assert keys["admin"] == "it@contoso.com"
     assert f"install -m 600 /dev/stdin {place.state}/secrets/app-secret" in shown
+
+
+def test_an_answer_that_cannot_be_is_asked_for_again(place):
+    code, shown = talk(place, [ACCOUNT, "password", "secret", "", "contoso.com",
+                               "", APP, "", "it", ""], *folders(place))
+    assert code == OK, shown
+    assert "'auth' does not take this value\n  hint: it takes 'login'" in shown
+    for key in "tenant", "client_id":
+        assert f"[{ACCOUNT}] has no '{key}'\n  hint: " in shown
+    assert "'admin' is not a mail address\n" in shown
+    assert f"{place.state}/secrets/app-secret" in place.config.read_text()
+
+
+def test_a_flag_that_cannot_be_is_told_before_a_question(place):
+    code, shown = talk(place, [], "--auth", "sercet")
+    assert code == 78 and shown.startswith("outpost: 'auth' does not take")
 
 
 def test_what_flags_say_is_not_asked(place):

@@ -134,7 +134,7 @@ what_lacks_key_or_certificate_is_refused(void **state)
 	is_refused(&pem, "holds no private key", "openssl req -x509");
 	buf_clear(&pem);
 	pem_add_certificate(&pem, rsa, FROM, TO);
-	is_refused(&pem, "holds no private key", "openssl req -x509");
+	is_refused(&pem, "holds no private key", "key_file");
 	buf_clear(&pem);
 	pem_add_key(&pem, rsa, NULL);
 	is_refused(&pem, "holds no certificate", "openssl req -x509");
