@@ -55,6 +55,8 @@
 #define HOST_SIZE 256
 /* A connection without a message is let go after so long. */
 #define KEEP_SECONDS 5.0
+/* A line for a person waits no longer for whom it is for. */
+#define SHOW_SECONDS 2.0
 #define PATTERNS_MAX 32
 
 struct job {
@@ -322,10 +324,21 @@ is_pipe(int fd)
 	return fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode);
 }
 
+/* Who does not read the answer keeps no connection open. */
+static void
+await_reader(struct job *job)
+{
+	struct pollfd wait = { .fd = STDOUT_FILENO, .events = POLLOUT };
+
+	if (job->connection.submit != NULL &&
+	    poll(&wait, 1, (int)(KEEP_SECONDS * 1000)) != 1)
+		deliver_disconnect(&job->connection);
+}
+
 static void
 send_note(void *arg, char kind, const char *text)
 {
-	(void)arg;
+	await_reader(arg);
 	if (kind == 'I')
 		handoff_hint(STDOUT_FILENO, text);
 	else
@@ -386,6 +399,7 @@ send_message(struct job *job, struct error *err)
 		.mail_errors = job->end.mail_errors,
 		.signalled = &signalled,
 		.note = send_note,
+		.note_arg = job,
 	};
 	int result;
 
@@ -396,13 +410,21 @@ send_message(struct job *job, struct error *err)
 	return result;
 }
 
+/* Where standard error is read by nobody, a message must not wait for it with
+ * one of the mailbox's connections in its hands. */
 static void
 show_progress(void *arg, const char *line)
 {
+	struct job *job = arg;
 	char clean[ERROR_TEXT_SIZE * 4];
 
-	(void)arg;
-	(void)fprintf(stderr, "%s\n", log_clean(clean, sizeof(clean), line));
+	if (!job->verbose)
+		return;
+	(void)log_clean(clean, sizeof(clean) - 1, line);
+	(void)strlcat(clean, "\n", sizeof(clean));
+	if (file_write_within(
+		STDERR_FILENO, clean, strlen(clean), SHOW_SECONDS) == -1)
+		job->verbose = false;
 }
 
 /* All messages for root and for who owns the queue, else the caller's. */
@@ -422,6 +444,7 @@ run_queue(struct job *job, struct error *err)
 		.id_count = job->id_count,
 		.signalled = &signalled,
 		.progress = job->verbose ? show_progress : NULL,
+		.progress_arg = job,
 	};
 
 	handle_signals(on_signal);
@@ -466,17 +489,6 @@ finish_message(struct job *job, struct error *err)
 		&job->spool, job->config.queue_dir, job->end.lines, err) == -1)
 		return -1;
 	return send_message(job, err);
-}
-
-/* Who does not read the answer keeps no connection open. */
-static void
-await_reader(struct job *job)
-{
-	struct pollfd wait = { .fd = STDOUT_FILENO, .events = POLLOUT };
-
-	if (job->connection.submit != NULL &&
-	    poll(&wait, 1, (int)(KEEP_SECONDS * 1000)) != 1)
-		deliver_disconnect(&job->connection);
 }
 
 /* The next message of the pipe. False when there is none, and no more. */
@@ -543,9 +555,12 @@ run_token(struct job *job, struct error *result)
 static void
 report(const struct error *err)
 {
+	char clean[ERROR_TEXT_SIZE * 4];
+
 	if (err->exit_code == EX_OK)
 		return;
-	show_progress(NULL, err->text);
+	(void)fprintf(
+	    stderr, "%s\n", log_clean(clean, sizeof(clean), err->text));
 	if (err->hint[0] != '\0')
 		(void)fprintf(stderr, "  hint: %s\n", err->hint);
 }

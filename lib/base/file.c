@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -19,6 +20,8 @@
 /* How long a waiter for a lock sleeps between two looks, in nanoseconds. */
 #define LOCK_INTERVAL (10L * 1000 * 1000)
 #define READ_CHUNK (64u * 1024)
+/* Between two knocks at a write that takes too long, in nanoseconds. */
+#define KNOCK_INTERVAL (50L * 1000 * 1000)
 #define RANDOM_LETTERS "XXXXXX" /* as mkostemp(3) wants them */
 
 double
@@ -57,6 +60,78 @@ file_write_all(int fd, const void *bytes, size_t len)
 		len -= (size_t)n;
 	}
 	return 0;
+}
+
+static void
+on_knock(int number)
+{
+	(void)number;
+}
+
+/* From 'seconds' on a signal comes again and again, in case that the first
+ * finds us before the write. */
+static int
+start_knocking(timer_t *timer, double seconds)
+{
+	struct sigevent event = {
+		.sigev_notify = SIGEV_SIGNAL,
+		.sigev_signo = SIGUSR1,
+	};
+	struct itimerspec when = {
+		.it_value.tv_sec = (time_t)seconds,
+		.it_value.tv_nsec = (long)(seconds * 1e9) % 1000000000,
+		.it_interval.tv_nsec = KNOCK_INTERVAL,
+	};
+
+	if (timer_create(CLOCK_MONOTONIC, &event, timer) == -1)
+		return -1;
+	return timer_settime(*timer, 0, &when, NULL);
+}
+
+static int
+write_until(int fd, const char *next, size_t len, double deadline)
+{
+	while (len > 0) {
+		ssize_t n = write(fd, next, len);
+
+		if (n == -1 && errno != EINTR)
+			return -1;
+		if (n > 0) {
+			next += n;
+			len -= (size_t)n;
+		}
+		if (len > 0 && file_now() >= deadline) {
+			errno = ETIMEDOUT;
+			return -1;
+		}
+	}
+	return 0;
+}
+
+int
+file_write_within(int fd, const void *bytes, size_t len, double seconds)
+{
+	struct sigaction knock = { .sa_handler = on_knock }, before;
+	double deadline = file_now() + seconds;
+	sigset_t set, mask;
+	timer_t timer;
+	int result = -1, why;
+
+	sigemptyset(&knock.sa_mask);
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	(void)sigaction(SIGUSR1, &knock, &before);
+	(void)sigprocmask(SIG_UNBLOCK, &set, &mask);
+	if (start_knocking(&timer, seconds) == 0) {
+		result = write_until(fd, bytes, len, deadline);
+		why = errno;
+		(void)timer_delete(timer);
+	} else
+		why = errno;
+	(void)sigprocmask(SIG_SETMASK, &mask, NULL);
+	(void)sigaction(SIGUSR1, &before, NULL);
+	errno = why;
+	return result;
 }
 
 static int

@@ -65,6 +65,11 @@ double	file_now(void);
 
 /* All of it, through short writes and EINTR; -1 with errno. */
 int	file_write_all(int fd, const void *bytes, size_t len);
+/* The same to a reader who may not read: a full pipe, a stopped terminal, which
+ * others share and must not find non-blocking. -1 with errno: ETIMEDOUT where
+ * not all was taken within so many seconds. Uses SIGUSR1 meanwhile. */
+int	file_write_within(int fd, const void *bytes, size_t len,
+	    double seconds);
 /* Like read(2), through EINTR. */
 ssize_t	file_read_some(int fd, void *bytes, size_t size);
 

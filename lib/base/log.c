@@ -12,6 +12,7 @@
 #include "base/file.h"
 
 #define LINE_SIZE 2048
+#define WAIT_SECONDS 1.0 /* for who reads standard error */
 
 static struct {
 	enum log_target target;
@@ -123,7 +124,11 @@ write_line(const char *line)
 		strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S%z ", &local);
 	(void)snprintf(text, sizeof(text), "%s%s[%ld]: %s\n", stamp,
 	    state.program, (long)getpid(), line);
-	(void)file_write_all(state.fd, text, strlen(text));
+	if (state.target == LOG_TO_STDERR)
+		(void)file_write_within(
+		    state.fd, text, strlen(text), WAIT_SECONDS);
+	else
+		(void)file_write_all(state.fd, text, strlen(text));
 }
 
 void

@@ -39,17 +39,20 @@ enum frame_type {
 /* Larger pipes mean fewer changes between the two processes. */
 #define PIPE_SIZE (1024 * 1024)
 
+static void
+put_head(char head[FRAME_HEAD], enum frame_type type, size_t len)
+{
+	head[0] = (char)type;
+	head[1] = (char)(len >> 24);
+	head[2] = (char)(len >> 16);
+	head[3] = (char)(len >> 8);
+	head[4] = (char)len;
+}
+
 static int
 write_frame(int fd, enum frame_type type, const char *bytes, size_t len)
 {
-	unsigned char head[FRAME_HEAD] = {
-		(unsigned char)type,
-		(unsigned char)(len >> 24),
-		(unsigned char)(len >> 16),
-		(unsigned char)(len >> 8),
-		(unsigned char)len,
-	};
-
+	char head[FRAME_HEAD];
 	const struct iovec parts[] = {
 		{ .iov_base = head, .iov_len = sizeof(head) },
 		{ .iov_base = (void *)(uintptr_t)bytes, .iov_len = len },
@@ -57,6 +60,7 @@ write_frame(int fd, enum frame_type type, const char *bytes, size_t len)
 	size_t done;
 	ssize_t n;
 
+	put_head(head, type, len);
 	do
 		n = writev(fd, parts, 2);
 	while (n == -1 && errno == EINTR);
@@ -615,16 +619,16 @@ handoff_receive(int fd, struct envelope *envelope, struct buf *header,
 int
 handoff_trace(int fd, const char *text)
 {
-	struct pollfd wait = { .fd = fd, .events = POLLOUT };
+	/* So much goes into a pipe as a whole, or not at all. */
+	char frame[PIPE_BUF];
 	size_t len = strlen(text);
 
-	/* So much goes into a pipe that takes anything at all. */
-	if (len > PIPE_BUF - FRAME_HEAD)
-		len = PIPE_BUF - FRAME_HEAD;
-	if (poll(&wait, 1, HANDOFF_TRACE_WAIT) != 1 ||
-	    (wait.revents & POLLOUT) == 0)
-		return -1;
-	return write_frame(fd, FRAME_TRACE, text, len);
+	if (len > sizeof(frame) - FRAME_HEAD)
+		len = sizeof(frame) - FRAME_HEAD;
+	put_head(frame, FRAME_TRACE, len);
+	memcpy(frame + FRAME_HEAD, text, len);
+	return file_write_within(
+	    fd, frame, FRAME_HEAD + len, HANDOFF_TRACE_WAIT);
 }
 
 static void

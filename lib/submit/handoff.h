@@ -50,7 +50,7 @@ struct envelope;
 #define HANDOFF_QUEUED		"queued as "	/* how the note begins that
 						 * tells that it waits */
 #define HANDOFF_IDLE		5000			/* milliseconds */
-#define HANDOFF_TRACE_WAIT	2000			/* milliseconds */
+#define HANDOFF_TRACE_WAIT	2.0			/* seconds */
 
 /* What is known at the end. */
 struct handoff_end {

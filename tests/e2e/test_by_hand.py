@@ -7,7 +7,7 @@ import subprocess
 from support import ACCOUNT, BUILD, OK, UNAVAILABLE
 
 ENVELOPE = (f"outpost-envelope 1\naccount: {ACCOUNT}\nsender: {ACCOUNT}\n"
-            "recipient: a@example.org\n").encode()
+            "recipient: a@example.org\nrecipient: b@example.org\n").encode()
 HEADER = f"From: {ACCOUNT}\r\nTo: a@example.org\r\n\r\n".encode()
 
 
@@ -58,7 +58,9 @@ def test_a_body_over_max_size_is_refused_while_it_comes(outpost, office):
 def test_a_dialogue_that_nobody_reads_does_not_hold_the_session(outpost,
                                                                 office):
     """A stopped terminal, or a caller who means it, would else keep one of
-    the mailbox's three connections."""
+    the mailbox's three connections; so might what it does not hear of who was
+    refused."""
+    office.fault("at RCPT b@example.org reply 550 5.1.1 User unknown")
     submit = start(outpost, "-v")
     # The pipe is full before the session begins.
     size = fcntl.fcntl(submit.stdout, fcntl.F_SETPIPE_SZ, 4096)
@@ -69,6 +71,6 @@ def test_a_dialogue_that_nobody_reads_does_not_hold_the_session(outpost,
     submit.stdin.close()
     assert office.wait_for(lambda: office.messages, timeout=60)
     assert office.wait_for(lambda: office.sessions[0].close_time, timeout=60)
-    assert submit.stdout.read().startswith(b"x" * size + b"R")
+    assert submit.stdout.read().startswith(b"x" * size + b"N")
     assert submit.wait(60) == OK
     submit.stdout.close()

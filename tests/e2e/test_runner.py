@@ -1,13 +1,15 @@
 """Running the queue: sendmail -q."""
 import email
 import email.policy
+import fcntl
 import os
 import signal
+import subprocess
 import time
 
 import pytest
 
-from support import (ACCOUNT, BOB, NOUSER, OK, Outpost, fill_queue,
+from support import (ACCOUNT, BOB, BUILD, NOUSER, OK, Outpost, fill_queue,
                      give_away)
 from test_queueing import SIMPLE, finish, has_said, submit_of, wait_until
 
@@ -308,6 +310,22 @@ def test_v_tells_what_becomes_of_each(outpost, office):
     assert any(l.startswith(f"{ids[1]}: deferred: ") for l in lines)
     assert any(l.startswith(f"{ids[2]}: failed: ") and NOBODY in l
                for l in lines)
+
+
+def test_what_is_told_to_nobody_does_not_hold_the_run(outpost, office):
+    """Nor one of the mailbox's connections."""
+    for _ in range(2):
+        queue(outpost)
+    reader, writer = os.pipe()
+    size = fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    os.write(writer, b"x" * size)
+    process = subprocess.Popen([BUILD / "sendmail", "-q", "-v"],
+                               env=outpost.environment(), stderr=writer)
+    assert process.wait(60) == OK
+    assert len(office.messages) == 2
+    assert os.read(reader, 2 * size) == b"x" * size
+    os.close(reader)
+    os.close(writer)
 
 
 # ---- signals

@@ -730,6 +730,51 @@ file_is_removed_with_what_a_killed_writer_left(void **state)
 	assert_int_equal(err.exit_code, EX_IOERR);
 }
 
+/* Until it takes no more; then it must take the rest of what was read. */
+static void
+check_stuck(int writer, int reader)
+{
+	char line[1000];
+	int written = 0;
+
+	memset(line, 'x', sizeof(line));
+	while (written < 1000 &&
+	       file_write_within(writer, line, sizeof(line), 0.05) == 0)
+		written++;
+	assert_int_equal(errno, ETIMEDOUT);
+	assert_in_range(written, 1, 999);
+	for (int i = 0; i < 8; i++)
+		assert_true(file_read_some(reader, line, sizeof(line)) > 0);
+	assert_int_equal(file_write_within(writer, line, 10, 60), 0);
+}
+
+static void
+who_does_not_read_is_not_waited_for(void **state)
+{
+	struct sigaction action;
+	int pipes[2], terminal, side;
+
+	(void)state;
+	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+	check_stuck(pipes[1], pipes[0]);
+	close(pipes[0]);
+	signal(SIGPIPE, SIG_IGN);
+	assert_int_equal(file_write_within(pipes[1], "x", 1, 60), -1);
+	assert_int_equal(errno, EPIPE);
+	close(pipes[1]);
+	assert_int_equal(sigaction(SIGUSR1, NULL, &action), 0);
+	assert_ptr_equal(action.sa_handler, SIG_DFL);
+	/* A root without /dev/pts has none. */
+	terminal = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (terminal == -1 || unlockpt(terminal) == -1)
+		return;
+	side = open(ptsname(terminal), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	assert_true(side != -1);
+	check_stuck(side, terminal);
+	close(side);
+	close(terminal);
+}
+
 int
 main(void)
 {
@@ -763,6 +808,7 @@ main(void)
 		IN_FOLDER(lock_does_not_follow_links),
 		IN_FOLDER(writing_goes_on_through_short_writes_and_signals),
 		IN_FOLDER(full_device_is_an_error),
+		cmocka_unit_test(who_does_not_read_is_not_waited_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

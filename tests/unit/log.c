@@ -312,6 +312,33 @@ file_is_not_left_to_a_child(void **state)
 	assert_int_equal(WEXITSTATUS(status), 1);
 }
 
+static void
+standard_error_that_nobody_reads_stops_nothing(void **state)
+{
+	int pipes[2], stderr_before = dup(STDERR_FILENO), size;
+	char *fill;
+
+	(void)state;
+	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+	size = fcntl(pipes[1], F_SETPIPE_SZ, 4096);
+	fill = xcalloc(1, (size_t)size);
+	assert_int_equal(file_write_all(pipes[1], fill, (size_t)size), 0);
+	dup2(pipes[1], STDERR_FILENO);
+	log_open(LOG_TO_STDERR, "test", NULL);
+	log_line(LOG_INFO, "lost");
+	assert_int_equal(
+	    file_read_some(pipes[0], fill, (size_t)size), (ssize_t)size);
+	log_line(LOG_INFO, "read");
+	fill[file_read_some(pipes[0], fill, (size_t)size - 1)] = '\0';
+	dup2(stderr_before, STDERR_FILENO);
+	log_open(LOG_TO_NOTHING, "test", NULL);
+	is_line(fill, "test", "read");
+	free(fill);
+	close(stderr_before);
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
 #define IN_FOLDER(test)                                                        \
 	cmocka_unit_test_setup_teardown(test, enter_folder, leave_folder)
 
@@ -332,6 +359,8 @@ main(void)
 		IN_FOLDER(log_that_cannot_be_written_is_silent),
 		IN_FOLDER(standard_error_gets_the_same_lines),
 		IN_FOLDER(file_is_not_left_to_a_child),
+		cmocka_unit_test(
+		    standard_error_that_nobody_reads_stops_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
