@@ -93,7 +93,6 @@ int
 check_claims(struct check *c)
 {
 	const struct oauth_claims *claims = &c->claims;
-	struct finding f = { .verdict = CHECK_OK };
 
 	if (!c->has_claims) {
 		check_say(c, CHECK_OK,
@@ -107,7 +106,8 @@ check_claims(struct check *c)
 	    *claims->roles != '\0' ? ", roles " : "", claims->roles,
 	    *claims->user != '\0' ? ", upn " : "", claims->user);
 	for (size_t i = 0; i < CLAIM_TESTS; i++) {
-		f = (struct finding){ .verdict = CHECK_WARNING };
+		struct finding f = { .verdict = CHECK_WARNING };
+
 		if (claim_tests[i](c, &f) == 0)
 			continue;
 		strlcpy(f.text, f.cause, sizeof(f.text));

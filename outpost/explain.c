@@ -75,9 +75,8 @@ add_meaning(struct answer *a, const char *sentence, const char *hint)
 {
 	struct meaning m = { .kind = "" };
 
-	(void)oauth_error_text(
-	    m.sentence, sizeof(m.sentence), sentence, MAILBOX);
-	(void)oauth_error_text(m.hint, sizeof(m.hint), hint, MAILBOX);
+	(void)error_fill(m.sentence, sizeof(m.sentence), sentence, MAILBOX);
+	(void)error_fill(m.hint, sizeof(m.hint), hint, MAILBOX);
 	for (size_t i = 0; i < a->count; i++)
 		if (strcmp(a->meanings[i].sentence, m.sentence) == 0 &&
 		    strcmp(a->meanings[i].hint, m.hint) == 0)

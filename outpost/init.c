@@ -125,8 +125,9 @@ init_set(struct init *init, bool main, const char *key, const char *value)
 	s[i].main = main;
 }
 
-void
-init_default(struct init *init, bool main, const char *key, const char *value)
+/* The same where there is no value yet. */
+static void
+set_default(struct init *init, bool main, const char *key, const char *value)
 {
 	if (init_get(init, key) == NULL)
 		init_set(init, main, key, value);
@@ -276,7 +277,7 @@ take_secret(struct init *init, struct error *err)
 	if (!init->outpost->system &&
 	    file_read_secret(file, false, secret, NULL) == 0) {
 		buf_clear(secret);
-		init_default(init, false, "client_secret_file", file);
+		set_default(init, false, "client_secret_file", file);
 		return 0;
 	}
 	buf_clear(secret);
@@ -289,10 +290,10 @@ read_environment(struct init *init, struct error *err)
 {
 	for (size_t i = 0; i < FLAGS; i++)
 		if (flags[i].variable != NULL)
-			init_default(init, flags[i].main, flags[i].key,
+			set_default(init, flags[i].main, flags[i].key,
 			    getenv(flags[i].variable));
 	/* There is no syslog in a container. */
-	init_default(init, true, "log", "stderr");
+	set_default(init, true, "log", "stderr");
 	return take_secret(init, err);
 }
 
@@ -327,9 +328,9 @@ infer_auth(struct init *init, bool from_env)
 		 (startup_variable("IDENTITY_ENDPOINT") != NULL ||
 		     startup_variable("MSI_ENDPOINT") != NULL))
 		auth = "managed-identity";
-	init_default(init, false, "auth", auth);
+	set_default(init, false, "auth", auth);
 	if (from_env && auth != NULL && strcmp(auth, "workload-identity") == 0)
-		init_default(init, false, "federated_token_file",
+		set_default(init, false, "federated_token_file",
 		    getenv("AZURE_FEDERATED_TOKEN_FILE"));
 }
 

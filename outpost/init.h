@@ -40,9 +40,6 @@ const char *init_get(const struct init *, const char *key);
 /* Set a value in place of an earlier one; NULL changes nothing. */
 void	init_set(struct init *, bool main, const char *key,
 	    const char *value);
-/* The same where there is no value yet. */
-void	init_default(struct init *, bool main, const char *key,
-	    const char *value);
 /* Where this configuration would keep secrets. To be freed. */
 char	*init_secrets_folder(const struct init *);
 

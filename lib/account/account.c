@@ -92,8 +92,9 @@ matches_any(const struct config_list *patterns, const char *address)
 	return false;
 }
 
-bool
-account_sends_as(const struct account *a, const char *address)
+/* May the account send as this address: is it its own, or listed in send_as? */
+static bool
+sends_as(const struct account *a, const char *address)
 {
 	return address_same_mailbox(a->mailbox, address) ||
 	       matches_any(&a->send_as, address);
@@ -107,7 +108,7 @@ matches(const struct account *a, const char *candidate)
 	bool same = address_same_mailbox(a->mailbox, plain);
 
 	free(plain);
-	return same || account_sends_as(a, candidate) ||
+	return same || sends_as(a, candidate) ||
 	       matches_any(&a->senders, candidate);
 }
 
@@ -213,7 +214,7 @@ account_authorise(const struct config *c, const struct account_caller *caller,
 		    "its 'users' in %s",
 		    c->path);
 	}
-	if (!account_sends_as(a, sender)) {
+	if (!sends_as(a, sender)) {
 		error_set(err, EX_NOPERM, "5.7.1",
 		    "the account '%s' may not send as '%s'", a->mailbox,
 		    sender);

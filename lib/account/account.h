@@ -45,9 +45,6 @@ bool	account_permits(const struct config *, const struct account *,
 int	account_permits_token(const struct account *,
 	    const struct account_caller *, struct error *);
 
-/* May the account send as this address: is it its own, or listed in send_as? */
-bool	account_sends_as(const struct account *, const char *address);
-
 /* Choose. 'candidates' holds addresses or bare names. EX_CONFIG names the
  * accounts there are; EX_NOPERM when only the right was lacking. */
 int	account_choose(const struct config *, const struct account_caller *,

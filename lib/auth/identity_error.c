@@ -3,7 +3,6 @@
 #include <stdbool.h>
 #include <sysexits.h>
 
-#include "auth/oauth_error.h"
 #include "auth/oauth_response.h"
 
 #define HOLD ERROR_HOLD, EX_CONFIG, "4.3.5"
@@ -96,8 +95,8 @@ identity_error_judge(const struct oauth_failure *failure, long status,
 							 : failure->error;
 	char sentence[ERROR_TEXT_SIZE], hint[ERROR_HINT_SIZE];
 
-	oauth_error_text(sentence, sizeof(sentence), row->sentence, mailbox);
-	oauth_error_text(hint, sizeof(hint), row->hint, mailbox);
+	error_fill(sentence, sizeof(sentence), row->sentence, mailbox);
+	error_fill(hint, sizeof(hint), row->hint, mailbox);
 	error_set(err, row->exit_code, row->code, "%s (%s: HTTP %ld%s%s)",
 	    sentence, host, status, *said != '\0' ? ", " : "", said);
 	error_hint(err, "%s", hint);

@@ -341,24 +341,6 @@ oauth_error_key(const struct oauth_row *row, char out[OAUTH_KEY_SIZE])
 	return out;
 }
 
-char *
-oauth_error_text(char *out, size_t size, const char *text, const char *mailbox)
-{
-	struct buf b;
-	const char *mark;
-
-	buf_init(&b, size - 1);
-	while ((mark = strstr(text, "%s")) != NULL) {
-		buf_add(&b, text, (size_t)(mark - text));
-		buf_adds(&b, mailbox);
-		text = mark + 2;
-	}
-	buf_adds(&b, text);
-	strlcpy(out, b.data, size);
-	buf_release(&b);
-	return out;
-}
-
 int
 oauth_error_judge(const struct oauth_failure *failure, long status,
     unsigned retry_after, const char *mailbox, const char *host,
@@ -373,8 +355,8 @@ oauth_error_judge(const struct oauth_failure *failure, long status,
 		class = ERROR_THROTTLED;
 	if (retry_after == 0 || class != ERROR_THROTTLED)
 		retry_after = row->retry_after;
-	oauth_error_text(sentence, sizeof(sentence), row->sentence, mailbox);
-	oauth_error_text(hint, sizeof(hint), row->hint, mailbox);
+	error_fill(sentence, sizeof(sentence), row->sentence, mailbox);
+	error_fill(hint, sizeof(hint), row->hint, mailbox);
 	error_set(err, row->exit_code, row->status, "%s (%s: %s)", sentence,
 	    host,
 	    *failure->description != '\0' ? failure->description

@@ -47,10 +47,6 @@ const struct oauth_row *oauth_error_find(const struct oauth_failure *,
 #define OAUTH_KEY_SIZE	256
 char	*oauth_error_key(const struct oauth_row *, char out[OAUTH_KEY_SIZE]);
 
-/* A row's hint or sentence with the mailbox put in; returns 'out'. */
-char	*oauth_error_text(char *out, size_t size, const char *text,
-	    const char *mailbox);
-
 /* Fill 'err' from the row, with what the server said. 'retry_after' is the
  * header's, 0 when not given, and goes before the row's. Returns -1. */
 int	oauth_error_judge(const struct oauth_failure *, long status,

@@ -122,6 +122,23 @@ error_prefix(struct error *err, const char *format, ...)
 	return -1;
 }
 
+char *
+error_fill(char *out, size_t size, const char *text, const char *name)
+{
+	const char *mark;
+
+	out[0] = '\0';
+	while ((mark = strstr(text, "%s")) != NULL) {
+		size_t len = strlen(out) + (size_t)(mark - text);
+
+		strlcat(out, text, len < size ? len + 1 : size);
+		strlcat(out, name, size);
+		text = mark + 2;
+	}
+	strlcat(out, text, size);
+	return out;
+}
+
 const char *error_class_name(enum error_class class)
 {
 	return (size_t) class < CLASSES ? class_names[class] : "unknown";

@@ -64,6 +64,11 @@ int	error_class_set(struct error *err, enum error_class,
 int	error_prefix(struct error *err, const char *format, ...)
 	    __attribute__((format(printf, 2, 3)));
 
+/* Fill in a table's sentence or hint: 'name' for each "%s" in it, and nothing
+ * else is a format. Returns 'out'. */
+char	*error_fill(char *out, size_t size, const char *text,
+	    const char *name);
+
 /* "retry", "throttled", "hold", "refused", "sent"; and back (-1: unknown). */
 const char *error_class_name(enum error_class);
 int	error_class_parse(const char *name, enum error_class *);

@@ -460,9 +460,3 @@ smtp_client_capabilities(const struct smtp_client *c)
 {
 	return session_capabilities(c->session);
 }
-
-enum smtp_stage
-smtp_client_stage(const struct smtp_client *c)
-{
-	return session_stage(c->session);
-}

@@ -122,7 +122,6 @@ int	smtp_client_certificate(const struct smtp_client *,
 	    struct stream_certificate *);
 const struct capabilities *smtp_client_capabilities(
 	    const struct smtp_client *);
-enum smtp_stage smtp_client_stage(const struct smtp_client *);
 
 /* Say QUIT and wait, a second at most, until the server has hung up: for who
  * makes room for another connection, which the server must not meet before

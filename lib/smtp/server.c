@@ -197,8 +197,10 @@ is_mail_code(int code)
 	return (code >= 450 && code <= 455) || (code >= 550 && code <= 555);
 }
 
-int
-server_reply_code(const struct error *err, char *status, size_t size)
+/* The code of the reply that tells an error, and its status, whose first digit
+ * agrees with the code. */
+static int
+reply_code(const struct error *err, char *status, size_t size)
 {
 	bool temporary = err->status[0] == '4';
 	size_t i = 0;
@@ -221,7 +223,7 @@ static void
 say_error(struct smtp_server *s, int code, const struct error *err)
 {
 	char status[ERROR_STATUS_SIZE];
-	int proper = server_reply_code(err, status, sizeof(status));
+	int proper = reply_code(err, status, sizeof(status));
 
 	s->told = *err;
 	say(s, code != 0 ? code : proper, status, "%s%s%s", err->text,

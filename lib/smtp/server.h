@@ -90,8 +90,4 @@ bool	server_in_mail(const struct smtp_server *);
 /* 0 when nothing was refused, else the last error that was told. */
 int	server_result(const struct smtp_server *, struct error *);
 
-/* The code of the reply that tells an error, and its status, whose first digit
- * agrees with the code. */
-int	server_reply_code(const struct error *, char *status, size_t size);
-
 #endif

@@ -574,27 +574,6 @@ verdict_key(const struct verdict_row *row, char out[VERDICT_KEY_SIZE])
 	return out;
 }
 
-char *
-verdict_hint(
-    const struct verdict_row *row, const char *mailbox, char *out, size_t size)
-{
-	const char *p = row->hint;
-	const char *mark;
-
-	if (size == 0)
-		return out;
-	out[0] = '\0';
-	while ((mark = strstr(p, "%s")) != NULL) {
-		size_t len = strlen(out) + (size_t)(mark - p);
-
-		strlcat(out, p, len < size ? len + 1 : size);
-		strlcat(out, mailbox != NULL ? mailbox : "MAILBOX", size);
-		p = mark + 2;
-	}
-	strlcat(out, p, size);
-	return out;
-}
-
 /* The server's words without "[BeginDiagnosticData]…[EndDiagnosticData]",
  * some kilobytes of numbers, and what leads to it. */
 static void
@@ -649,7 +628,9 @@ verdict_judge(const struct smtp_reply *reply, enum smtp_stage stage,
 		err->retry_cap = row->cap;
 		err->reply = reply->code;
 	}
-	error_hint(err, "%s", verdict_hint(row, mailbox, hint, sizeof(hint)));
+	error_hint(err, "%s",
+	    error_fill(hint, sizeof(hint), row->hint,
+		mailbox != NULL ? mailbox : "MAILBOX"));
 	buf_release(&words);
 	if (row_out != NULL)
 		*row_out = row;

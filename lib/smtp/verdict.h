@@ -76,10 +76,6 @@ bool	verdict_denies_sender(const struct verdict_row *);
  * at most size - 1 octets, else and where it names none "". Returns 'out'. */
 char	*verdict_denied_sender(const char *text, char *out, size_t size);
 
-/* The hint of a row with the mailbox put in. Returns 'out'. */
-char	*verdict_hint(const struct verdict_row *, const char *mailbox,
-	    char *out, size_t size);
-
 /* The rows in order; NULL after the last. */
 const struct verdict_row *verdict_row(size_t i);
 

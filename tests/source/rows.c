@@ -38,9 +38,9 @@ print_entry(const char *key, const char *sentence, const char *hint)
 	char text[TEXT_SIZE];
 
 	(void)printf(".It \"%s\"\n", key);
-	print_text(oauth_error_text(text, sizeof(text), sentence, MAILBOX));
+	print_text(error_fill(text, sizeof(text), sentence, MAILBOX));
 	(void)puts(".br");
-	print_text(oauth_error_text(text, sizeof(text), hint, MAILBOX));
+	print_text(error_fill(text, sizeof(text), hint, MAILBOX));
 }
 
 static void

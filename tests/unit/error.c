@@ -198,6 +198,24 @@ classes_have_names_and_back(void **state)
 	assert_string_equal(error_class_name((enum error_class)99), "unknown");
 }
 
+static void
+name_in_a_text_is_only_text_and_is_cut(void **state)
+{
+	static const char text[] = "a '%s' b '%s' 100 %d";
+	char out[128];
+
+	(void)state;
+	error_fill(out, sizeof(out), text, "%n%s@x");
+	assert_string_equal(out, "a '%n%s@x' b '%n%s@x' 100 %d");
+	for (size_t size = 1; size <= strlen(out) + 1; size++) {
+		char cut[sizeof(out)];
+
+		assert_ptr_equal(error_fill(cut, size, text, "%n%s@x"), cut);
+		assert_int_equal(strlen(cut), size - 1);
+		assert_memory_equal(cut, out, strlen(cut));
+	}
+}
+
 int
 main(void)
 {
@@ -212,6 +230,7 @@ main(void)
 		cmocka_unit_test(long_texts_are_cut_between_characters),
 		cmocka_unit_test(
 		    garbage_of_continuation_bytes_is_not_swallowed),
+		cmocka_unit_test(name_in_a_text_is_only_text_and_is_cut),
 		cmocka_unit_test(classes_have_names_and_back),
 	};
 

