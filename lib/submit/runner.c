@@ -28,6 +28,9 @@ struct share {
 	const struct run *run;
 	char *account; /* mailbox as the messages name it */
 	struct list ids;
+	/* Those that drew a hold, which may be at fault themselves: none of
+	 * them is to find out whether it is over while there are others. */
+	struct list last;
 	time_t started;
 	char seen[ID_SIZE]; /* later messages were not looked at */
 	struct submission submission;
@@ -319,35 +322,21 @@ send_and_note(struct share *s, struct entry *e)
 	return after;
 }
 
-/* The message that drew the hold is not the one to find out whether it is
- * over: it may be at fault itself. */
-static void
-put_last(struct list *ids, const char *id)
-{
-	char name[LIST_NAME_SIZE];
-
-	for (size_t i = 0; i + 1 < ids->count; i++) {
-		if (strcmp(ids->names[i], id) != 0)
-			continue;
-		memcpy(name, ids->names[i], sizeof(name));
-		memmove(ids->names + i, ids->names + i + 1,
-		    (ids->count - i - 1) * sizeof(ids->names[0]));
-		memcpy(ids->names[ids->count - 1], name, sizeof(name));
-		return;
-	}
-}
-
 /* GO_ON, or PUT_OFF where the account is on hold. */
 static enum after
 look_at_account(struct share *s)
 {
-	char drew[ID_SIZE];
+	return standing_on_hold(
+		   &s->submission, time(NULL), &s->put_off_to, &s->failure) == 0
+		   ? PUT_OFF
+		   : GO_ON;
+}
 
-	if (standing_on_hold(&s->submission, time(NULL), &s->put_off_to, drew,
-		&s->failure) == 0)
-		return PUT_OFF;
-	put_last(&s->ids, drew);
-	return GO_ON;
+static void
+list_add_all(struct list *to, const struct list *from, size_t begin)
+{
+	for (size_t i = begin; i < from->count; i++)
+		list_add(to, from->names[i]);
 }
 
 /* What came since the queue was read takes its turn among those from 'next'
@@ -365,12 +354,12 @@ look_again(struct share *s, size_t next)
 		return next;
 	}
 	list_init(&ids);
-	for (; next < s->ids.count; next++)
-		list_add(&ids, s->ids.names[next]);
-	for (size_t k = 0; k < all.count; k++)
-		if (strcasecmp(all.items[k].account, s->account) == 0)
-			for (size_t m = 0; m < all.items[k].ids.count; m++)
-				list_add(&ids, all.items[k].ids.names[m]);
+	list_add_all(&ids, &s->ids, next);
+	for (size_t i = 0; i < all.count; i++)
+		if (strcasecmp(all.items[i].account, s->account) == 0) {
+			list_add_all(&ids, &all.items[i].ids, 0);
+			list_add_all(&s->last, &all.items[i].last, 0);
+		}
 	list_take_turns(&ids);
 	list_release(&s->ids);
 	s->ids = ids;
@@ -379,15 +368,11 @@ look_again(struct share *s, size_t next)
 	return 0;
 }
 
-/* A worker: its exit code. */
-static int
-work_on_share(void *arg)
+static enum after
+work_on_list(struct share *s, enum after after)
 {
-	struct share *s = arg;
-	enum after after;
 	size_t i = 0;
 
-	after = look_at_account(s);
 	while (i < s->ids.count && after == GO_ON && *s->run->signalled == 0) {
 		after = with_message(s, i++, send_and_note);
 		if (s->tried == RUNNER_ROUND && s->run->id_count == 0)
@@ -395,6 +380,20 @@ work_on_share(void *arg)
 	}
 	for (; i < s->ids.count && after == PUT_OFF; i++)
 		(void)with_message(s, i, put_off);
+	return after;
+}
+
+/* A worker: its exit code. */
+static int
+work_on_share(void *arg)
+{
+	struct share *s = arg;
+	enum after after = work_on_list(s, look_at_account(s));
+
+	list_release(&s->ids);
+	s->ids = s->last;
+	list_init(&s->last);
+	(void)work_on_list(s, after);
 	submit_close(s->session);
 	s->session = NULL;
 	return EX_OK;
@@ -428,6 +427,7 @@ share_of(struct shares *all, const struct run *run, const char *account)
 		.waiting_arg = (void *)(uintptr_t)run,
 	};
 	list_init(&s->ids);
+	list_init(&s->last);
 	return s;
 }
 
@@ -436,6 +436,7 @@ release_shares(struct shares *all)
 {
 	for (size_t i = 0; i < all->count; i++) {
 		list_release(&all->items[i].ids);
+		list_release(&all->items[i].last);
 		free(all->items[i].account);
 	}
 	free(all->items);
@@ -445,18 +446,18 @@ release_shares(struct shares *all)
 static void
 hand_out(struct shares *all, const struct run *run, const char *id)
 {
+	struct share *s;
 	struct entry e;
 	struct error err;
 
 	entry_init(&e);
 	if (queue_read(queue_dir(run), ENTRY_ACTIVE, id, true, &e, &err) == 0) {
-		if (is_chosen(run, &e))
-			list_add(
-			    &share_of(all, run,
-				e.envelope.account != NULL ? e.envelope.account
-							   : "")
-				 ->ids,
-			    id);
+		if (is_chosen(run, &e)) {
+			s = share_of(all, run,
+			    e.envelope.account != NULL ? e.envelope.account
+						       : "");
+			list_add(e.drew_hold ? &s->last : &s->ids, id);
+		}
 	} else if (err.exit_code == EX_SOFTWARE) {
 		/* A claim finds out, under the lock, and sets it aside. */
 		(void)queue_claim(queue_dir(run), ENTRY_ACTIVE, id, &e, &err);
@@ -532,7 +533,8 @@ workers_of(const struct share *s)
 	size_t most =
 	    a != NULL && a->connections > 2 ? (size_t)a->connections - 1 : 1;
 	size_t wanted =
-	    (s->ids.count + RUNNER_PER_CONNECTION - 1) / RUNNER_PER_CONNECTION;
+	    (s->ids.count + s->last.count + RUNNER_PER_CONNECTION - 1) /
+	    RUNNER_PER_CONNECTION;
 
 	return wanted < most ? wanted : most;
 }

@@ -5,7 +5,8 @@
  * `connections`, so that new mail finds one free. The users of an account take
  * turns, and a user's messages go in order of arrival: a backlog of one does
  * not delay the others, also those that come during the run, since a worker
- * looks at the queue again after RUNNER_ROUND messages. Each message
+ * looks at the queue again after RUNNER_ROUND messages. Those that drew a hold
+ * come last: one that is at fault holds nobody else's. Each message
  * is settled for itself (settle.h). What fails for the account as a whole
  * ends its part of the run: the others are put off with the one that met it,
  * so that one message tries for all.

@@ -64,16 +64,13 @@ standing_check(
 
 int
 standing_on_hold(const struct submission *about, time_t now, time_t *until,
-    char id[ID_SIZE], struct error *err)
+    struct error *err)
 {
 	struct hold hold;
 
-	*id = '\0';
 	if (about->account == NULL ||
 	    hold_read(about->config, about->account, now, &hold) == -1)
 		return -1;
-	if (hold.source == HOLD_FROM_MESSAGE)
-		strlcpy(id, hold.id, ID_SIZE);
 	if (about->force || hold.next_probe <= now ||
 	    is_signed_in_anew(about, &hold, now))
 		return -1;

@@ -36,9 +36,9 @@ int	standing_check(struct standing *, const struct submission *,
 	    struct error *);
 /* How long is the account on hold yet, as far as a run of the queue should
  * care: 0 and the reason, or -1 where it may be tried. 'until' is when to look
- * again; 'id' is the message that should not be the probe, or "". */
+ * again. */
 int	standing_on_hold(const struct submission *, time_t now, time_t *until,
-	    char id[ID_SIZE], struct error *);
+	    struct error *);
 
 void	standing_logged_in(struct standing *);
 void	standing_sent(struct standing *);

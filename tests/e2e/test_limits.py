@@ -169,6 +169,23 @@ def test_another_message_finds_out_whether_a_message_drew_the_hold(
     assert not state_file(outpost, "hold").exists()
 
 
+def test_two_at_fault_do_not_hold_the_others_by_turns(outpost, office):
+    """Of those that drew a hold none is the probe while others wait."""
+    for name in ("one", "two"):
+        office.fault(f"at RCPT {name}@x.example reply 550 5.7.501 Access "
+                     "denied, spam abuse detected always")
+    for name in ("one", "two", "fine"):
+        assert outpost.sendmail("-odq" if name != "one" else "-odi",
+                                f"{name}@x.example",
+                                input="Subject: s\n\nB\n").code == OK
+    for _ in range(2):
+        let_probe(outpost)
+        run(outpost)
+    assert [m.addresses for m in office.messages] == [["fine@x.example"]]
+    assert len(outpost.failed()) == 2
+    assert not state_file(outpost, "hold").exists()
+
+
 def test_after_a_connect_that_failed_mail_queues_at_once(outpost, office):
     outpost.set(port=1)
     assert "cannot connect" in send(outpost, "first").err
