@@ -506,7 +506,8 @@ unknown(const struct answer *a, const char *text, struct error *err)
 	    "there is nothing in this text that Outpost knows");
 	return error_hint(err,
 	    "give it the server's whole reply, as in \"535 5.7.139 "
-	    "Authentication unsuccessful, ...\"");
+	    "Authentication unsuccessful, ...\"; what Outpost says itself "
+	    "stands in sendmail(8) and outpost(8), DIAGNOSTICS");
 }
 
 /* The words of the command line in one, or standard input for "-". */

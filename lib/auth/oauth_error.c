@@ -244,7 +244,7 @@ static const struct oauth_row rows[] = {
 	  "check authority, tenant, client_id and scope of '%s'" },
 	{ { 0 }, NULL, NULL, false, PERSON,
 	  "the token request for '%s' is refused",
-	  "look up the code at https://login.microsoftonline.com/error, and try " SIGN_IN },
+	  "look up the code at https://login.microsoftonline.com/error, or " SIGN_IN },
 };
 /* clang-format on */
 

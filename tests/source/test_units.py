@@ -20,7 +20,7 @@ def section(path, name):
 
 def test_no_service_takes_the_set_id_bits_rights():
     services = list(UNITS.rglob("*.service"))
-    assert len(services) == 3
+    assert len(services) == 4
     for path in services:
         keys = {line.split("=")[0] for line in section(path, "Service")}
         assert "ExecStart" in keys
