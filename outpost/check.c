@@ -31,9 +31,11 @@
 #define CERTIFICATE_DAYS 7 /* so near its end is worth a warning */
 
 const char check_help[] =
-    "Looks, in this order, at files and modes, the server's address, the TCP\n"
-    "connection, banner and STARTTLS, TLS and certificate, AUTH XOAUTH2, the\n"
-    "clock, the access token and what it says, the login, and the sender.\n"
+    "Looks, in this order, at files and modes, aliases, the server's address,\n"
+    "the TCP connection, banner and STARTTLS, TLS and certificate, AUTH\n"
+    "XOAUTH2, the clock, the access token and what it says, the login, and "
+    "the\n"
+    "sender.\n"
     "Steps that an earlier failure makes senseless are skipped.\n"
     "\n"
     "  --send address   send a short message there in the end\n"
@@ -46,6 +48,7 @@ const char check_help[] =
 
 enum step {
 	STEP_FILES,
+	STEP_ALIASES,
 	STEP_DNS,
 	STEP_TCP,
 	STEP_BANNER,
@@ -148,6 +151,14 @@ step_files(struct check *c)
 	find(c, &f, &why, "cannot act as the service does");
 	check_report(c, &f);
 	return -1;
+}
+
+/* Mail goes out with mistakes in it too. */
+static int
+step_aliases(struct check *c)
+{
+	check_aliases(c);
+	return 0;
 }
 
 static int
@@ -575,6 +586,7 @@ static const struct {
 	int (*run)(struct check *);
 } steps[STEPS] = {
 	[STEP_FILES]   = { "files",   0, step_files },
+	[STEP_ALIASES] = { "aliases", AFTER(FILES), step_aliases },
 	[STEP_DNS]     = { "dns",     AFTER(FILES), step_dns },
 	[STEP_TCP]     = { "tcp",     AFTER(DNS), step_tcp },
 	[STEP_BANNER]  = { "banner",  AFTER(TCP), step_banner },

@@ -61,6 +61,8 @@ struct check {
 
 /* Owners and modes of the configuration and of what it names. */
 void	check_files(struct check *);
+/* The file of aliases, with the rights that the process has. */
+void	check_aliases(struct check *);
 /* A step: what of the token's claims may keep Exchange from taking it. */
 int	check_claims(struct check *);
 /* Exchange refused the token: which claim is the likely cause. */

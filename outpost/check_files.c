@@ -6,6 +6,7 @@
 
 #include "account/alias_file.h"
 #include "account/config.h"
+#include "account/local.h"
 #include "auth/store.h"
 #include "base/xalloc.h"
 #include "outpost/check.h"
@@ -182,47 +183,6 @@ look_at_log(struct check *c)
 	check_report(c, &f);
 }
 
-/* The first mistake in the file of aliases. */
-static void
-note_alias(void *arg, bool mistake, const char *sentence)
-{
-	struct finding *f = arg;
-
-	if (mistake && f->cause[0] == '\0')
-		strlcpy(f->cause, sentence, sizeof(f->cause));
-}
-
-static void
-look_at_aliases(struct check *c)
-{
-	struct finding f = { .verdict = CHECK_WARNING };
-	struct alias_file_report report;
-	struct alias_file aliases;
-	struct error why;
-
-	alias_file_init(&aliases, &c->outpost->config, c->host, note_alias, &f);
-	alias_file_read(&aliases);
-	if (aliases.missing)
-		goto out;
-	strlcpy(f.hint, "mend it; 'newaliases' tells all that is wrong",
-	    sizeof(f.hint));
-	if (alias_file_check(&aliases, &report, &why) == -1) {
-		strlcpy(f.cause, why.text, sizeof(f.cause));
-		check_put(f.text, "%s cannot be used as it is",
-		    c->outpost->config.aliases);
-	} else if (report.mistakes > 0)
-		check_put(f.text, "%s has %zu mistakes",
-		    c->outpost->config.aliases, report.mistakes);
-	else {
-		f = (struct finding){ .verdict = CHECK_OK };
-		check_put(f.text, "%s: %zu aliases", c->outpost->config.aliases,
-		    report.count);
-	}
-	check_report(c, &f);
-out:
-	alias_file_release(&aliases);
-}
-
 static void
 look_at_folders(struct check *c, uid_t submit, uid_t token, size_t *unseen)
 {
@@ -303,7 +263,62 @@ check_files(struct check *c)
 		check_say(c, CHECK_OK,
 		    "%s, and owners and modes of what belongs to it",
 		    o->config.path);
-	look_at_aliases(c);
 	free(submit_program);
 	free(token_program);
+}
+
+/* The first mistake in the file of aliases. */
+static void
+note_alias(void *arg, bool mistake, const char *sentence)
+{
+	struct finding *f = arg;
+
+	if (mistake && f->cause[0] == '\0')
+		strlcpy(f->cause, sentence, sizeof(f->cause));
+}
+
+static void
+judge_aliases(struct alias_file *aliases, struct finding *f)
+{
+	const struct config *config = aliases->config;
+	const char *target = local_target(config);
+	struct alias_file_report report;
+	struct error why;
+
+	*f = (struct finding){ .verdict = CHECK_OK };
+	if (aliases->missing) {
+		check_put(f->text,
+		    "there is no %s; mail for local users goes %s%s",
+		    config->aliases, target != NULL ? "to " : "nowhere",
+		    target != NULL ? target : "");
+		return;
+	}
+	if (alias_file_check(aliases, &report, &why) == -1) {
+		strlcpy(f->cause, why.text, sizeof(f->cause));
+		check_put(
+		    f->text, "%s cannot be used as it is", config->aliases);
+	} else if (report.mistakes > 0) {
+		check_put(f->text, "%s has %zu mistakes", config->aliases,
+		    report.mistakes);
+	} else {
+		check_put(
+		    f->text, "%s: %zu aliases", config->aliases, report.count);
+		return;
+	}
+	f->verdict = CHECK_WARNING;
+	strlcpy(f->hint, "mend it; 'newaliases' tells all that is wrong",
+	    sizeof(f->hint));
+}
+
+void
+check_aliases(struct check *c)
+{
+	struct alias_file aliases;
+	struct finding f;
+
+	alias_file_init(&aliases, &c->outpost->config, c->host, note_alias, &f);
+	alias_file_read(&aliases);
+	judge_aliases(&aliases, &f);
+	check_report(c, &f);
+	alias_file_release(&aliases);
 }

@@ -177,6 +177,20 @@ def test_mail_for_a_list_that_cannot_be_read_goes_to_admin(outpost, includes):
         ADMIN, "boss@fabrikam.com", "x@example.org"]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_includes_are_read_without_roots_rights(outpost):
+    """All may read this one, but not look into its folder."""
+    path = outpost.folder / "closed"
+    path.write_text("closed@fabrikam.com\n")
+    path.chmod(0o644)
+    outpost.aliases.write_text(f"closed: :include:{path}\n")
+    outpost.aliases.chmod(0o600)
+    found, err = verify(outpost, "closed")
+    assert found["closed"] == [f"{ADMIN} (alias closed, admin)"]
+    assert "Permission denied" in err
+    assert send(outpost, "closed").addresses == [ADMIN]
+
+
 def test_aliases_that_go_round_are_an_error(outpost, office):
     before = len(office.messages)
     result = send(outpost, "a@example.org", "loop", expect=CONFIG)
@@ -250,8 +264,7 @@ def test_outpost_check_looks_at_the_file(outpost):
     def finding():
         result = outpost.run("outpost", "check", "--json")
         [found] = [f for f in json.loads(result.out)["steps"]
-                   if "aliases" in f["text"]]
-        assert found["step"] == "files"
+                   if f["step"] == "aliases"]
         return result.code, found
 
     outpost.aliases.write_text("root: ann@fabrikam.com\npipe: |/bin/false\n")
@@ -263,6 +276,10 @@ def test_outpost_check_looks_at_the_file(outpost):
     assert (code, found["verdict"]) == (1, "warning")
     assert found["cause"].startswith(f"{outpost.aliases}:3: ")
     assert "newaliases" in found["hint"]
+    outpost.aliases.unlink()
+    code, found = finding()
+    assert (code, found["verdict"]) == (0, "ok")
+    assert found["text"].endswith(f"mail for local users goes to {ADMIN}")
 
 
 def test_a_file_that_is_not_there_holds_no_aliases(outpost):

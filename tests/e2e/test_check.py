@@ -10,8 +10,8 @@ from m365 import Microsoft365
 from support import ACCOUNT, APP, CONFIG, USAGE, Outpost
 
 FINE, WARNINGS, FAILED = 0, 1, 2
-STEPS = ["files", "dns", "tcp", "banner", "tls", "xoauth2", "clock", "token",
-         "claims", "auth", "sender"]
+STEPS = ["files", "aliases", "dns", "tcp", "banner", "tls", "xoauth2",
+         "clock", "token", "claims", "auth", "sender"]
 SMTP = ["tcp", "banner", "tls", "xoauth2", "auth", "sender"]
 
 
@@ -93,7 +93,7 @@ def test_person_sees_the_facts_of_each_step(outpost, office):
                  " minutes left\n", f"appid {APP}, roles SMTP.SendAsApp\n",
                  f"tid {office.tenant}", "aud https://outlook.office365.com",
                  "ok        auth     235 2.7.0 Authentication successful\n",
-                 "ok        sender   ", "\nok: 11, failed: 0, warnings: 0, "):
+                 "ok        sender   ", "\nok: 12, failed: 0, warnings: 0, "):
         assert line in result.out, line
     result = outpost.run("outpost", "check")
     assert "token    from the cache, " in result.out

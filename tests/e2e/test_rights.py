@@ -87,6 +87,7 @@ class System:
                 "ca_dir": office.ca_dir, **account}
         (self.etc / "outpost.conf").write_text(
             f"[outpost]\nqueue_dir = {self.queue}\nstate_dir = {self.state}\n"
+            f"aliases = {self.etc}/aliases\n"
             f"[{ACCOUNT}]\n" +
             "".join(f"{k} = {v}\n" for k, v in keys.items() if v != ""))
 
@@ -639,8 +640,8 @@ def test_check_without_rights_says_what_it_could_not_look_at(system, office):
     code, steps = check(system, CALLER)
     assert code == 1, steps
     seen = {step: f["verdict"] for step, f in steps.items()}
-    assert seen == {"files": "unseen", "dns": "ok", "tcp": "ok",
-                    "banner": "ok", "tls": "ok", "xoauth2": "ok",
+    assert seen == {"files": "unseen", "aliases": "ok", "dns": "ok",
+                    "tcp": "ok", "banner": "ok", "tls": "ok", "xoauth2": "ok",
                     "clock": "ok", "token": "unseen", "claims": "skipped",
                     "auth": "skipped", "sender": "skipped"}
     assert steps["files"]["hint"] == steps["token"]["hint"] == "run this as root"
