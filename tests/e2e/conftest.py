@@ -8,12 +8,22 @@ from m365 import Microsoft365
 from support import ACCOUNT, OK, Login, Outpost, write_sign_in
 
 
+def run_office(folder):
+    with Microsoft365(folder) as office:
+        yield office
+    assert not office.internal_errors, office.internal_errors
+
+
 @pytest.fixture
 def office(tmp_path):
     """The stand-in for Microsoft. What broke inside it fails the test."""
-    with Microsoft365(tmp_path / "m365") as office:
-        yield office
-    assert not office.internal_errors, office.internal_errors
+    yield from run_office(tmp_path / "m365")
+
+
+@pytest.fixture(scope="module")
+def shared_office(tmp_path_factory):
+    """One for all tests of a file, where each of them sends little."""
+    yield from run_office(tmp_path_factory.mktemp("m365"))
 
 
 @pytest.fixture

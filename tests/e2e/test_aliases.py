@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from m365 import Microsoft365
 from support import (ACCOUNT, CONFIG, DATAERR, NOUSER, OK, SANITIZED, USAGE,
                      Outpost)
 
@@ -51,10 +50,8 @@ Postmaster
 
 
 @pytest.fixture(scope="module")
-def office(tmp_path_factory):
-    with Microsoft365(tmp_path_factory.mktemp("m365")) as office:
-        yield office
-    assert not office.internal_errors, office.internal_errors
+def office(shared_office):
+    return shared_office
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,6 @@ import urllib.parse
 
 import pytest
 
-from m365 import Microsoft365
 from support import (ACCOUNT, BUILD, DATAERR, NOPERM, NOUSER, OK, SANITIZED,
                      UNAVAILABLE, UNDER, USAGE, Outpost)
 
@@ -21,11 +20,8 @@ HEAD, WORD = "head@example.org", "word@example.org"
 
 
 @pytest.fixture(scope="module")
-def office(tmp_path_factory):
-    """One stand-in for all, since each of them sends little."""
-    with Microsoft365(tmp_path_factory.mktemp("m365")) as office:
-        yield office
-    assert not office.internal_errors, office.internal_errors
+def office(shared_office):
+    return shared_office
 
 
 @pytest.fixture(scope="module")
