@@ -191,7 +191,7 @@ undo:
 	/* The rename may have been done, and only its fsync not. */
 	envelope = envelope_path(dir, e->folder, e->id);
 	(void)unlink(envelope);
-	(void)unlink(path);
+	spool_unlink(spool, dir, path);
 	free(envelope);
 	free(path);
 	if (e->body_fd != -1)

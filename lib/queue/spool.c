@@ -189,6 +189,22 @@ spool_link(struct spool *s, const char *path)
 	return linkat(AT_FDCWD, name, AT_FDCWD, path, AT_SYMLINK_FOLLOW);
 }
 
+void
+spool_unlink(struct spool *s, const char *folder, const char *path)
+{
+	char *other;
+
+	if (s->path == NULL) {
+		other = xasprintf("%s/" SPOOL_PREFIX "%08x%08x", folder,
+		    arc4random(), arc4random());
+		if (link(path, other) == 0)
+			s->path = other;
+		else
+			free(other);
+	}
+	(void)unlink(path);
+}
+
 static void
 sweep_one(const char *path, time_t now)
 {

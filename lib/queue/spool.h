@@ -42,6 +42,9 @@ int	spool_rewrite(struct spool *, const char *folder, enum content_lines,
 /* Make it durable, lock it, and give it this name, for good. -1 with errno;
  * EEXIST: there is such a name. */
 int	spool_link(struct spool *, const char *path);
+/* Take that name back, so that it can be linked again. The file keeps one in
+ * 'folder' meanwhile: after its first name it can get no other without. */
+void	spool_unlink(struct spool *, const char *folder, const char *path);
 /* Remove from 'folder' what is older than an hour and nobody's. */
 void	spool_sweep(const char *folder, time_t now);
 

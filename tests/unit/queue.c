@@ -289,6 +289,32 @@ what_cannot_be_written_leaves_nothing(void **state)
 	assert_int_equal(files_in(dir, "active"), 1);
 	assert_int_equal(e.body_fd, -1);
 	entry_release(&e);
+
+	/* When there is room again, the same body can be put in. */
+	struct spool spool;
+
+	entry_init(&e);
+	(void)envelope_add(&e.envelope, "a@example.org", NULL);
+	(void)buf_adds(&e.header, "Subject: x\r\n\r\n");
+	strlcpy(e.id, "0123456789BCDFGH", sizeof(e.id));
+	spool_init(&spool);
+	assert_int_equal(spool_open(&spool, dir, &err), 0);
+	assert_int_equal(spool_write(&spool, "body", 4, &err), 0);
+	assert_int_equal(queue_add(dir, &e, &spool, &err), -1);
+	assert_int_equal(files_in(dir, "active"), 1);
+	rmdir(inside);
+	rmdir(env);
+	assert_int_equal(queue_add(dir, &e, &spool, &err), 0);
+	assert_string_equal(e.id, "0123456789BCDFGH");
+	spool_release(&spool);
+	entry_release(&e);
+	assert_int_equal(files_in(dir, "active"), 2);
+	assert_int_equal(files_in(dir, ""), 1);
+	entry_init(&e);
+	assert_int_equal(
+	    queue_claim(dir, ENTRY_ACTIVE, "0123456789BCDFGH", &e, &err),
+	    QUEUE_CLAIMED);
+	entry_release(&e);
 	free(inside);
 	free(env);
 	free(active);
