@@ -110,8 +110,9 @@ void	address_format(struct buf *out, const char *name, const char *address);
 
 /* Copy a header's value, replacing what 'replace' wants replaced: for each
  * mailbox it may append other text to 'out' and return true; otherwise the
- * bytes stay as they are, as do groups, commas and blanks. (Names of groups
- * in raw 8-bit become encoded words.) -1 when the value cannot be parsed;
+ * bytes stay as they are, as do groups, commas and blanks. Comments are kept,
+ * behind what is replaced, but for one that was the name. (Names of groups in
+ * raw 8-bit become encoded words.) -1 when the value cannot be parsed;
  * 'out' is as it was. */
 typedef bool address_replacer(void *arg, const struct mailbox *,
 	    struct buf *out);

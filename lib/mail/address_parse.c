@@ -633,6 +633,29 @@ struct map {
 	void *arg;
 };
 
+/* Comments of a mailbox that was replaced, but for one at its very end, which
+ * was its name. */
+static void
+keep_comments(struct map *map, size_t from, size_t to)
+{
+	struct parser p = { .text = map->value, .len = to, .at = from };
+
+	while (p.at < to) {
+		size_t word = encoded_word_length(p.text + p.at, to - p.at);
+		char c = p.text[p.at];
+
+		if (c == '"' || c == '[')
+			(void)scan_delimited(&p, c == '"' ? '"' : ']', "");
+		else if (c != '(')
+			p.at += word > 0 ? word : 1;
+		else if (skip_comment(&p) == 0 && p.at < to) {
+			(void)buf_addc(map->out, ' ');
+			(void)buf_add(map->out, p.text + p.comment_at,
+			    p.at - p.comment_at);
+		}
+	}
+}
+
 static int
 map_mailbox(
     void *arg, struct mailbox *m, size_t from, size_t to, struct error *err)
@@ -642,8 +665,10 @@ map_mailbox(
 	(void)err;
 	(void)buf_add(map->out, map->value + map->copied, from - map->copied);
 	map->copied = from;
-	if (map->replace(map->arg, m, map->out))
+	if (map->replace(map->arg, m, map->out)) {
+		keep_comments(map, from, to);
 		map->copied = to;
+	}
 	return 0;
 }
 

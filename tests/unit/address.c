@@ -418,6 +418,11 @@ map_changes_only_what_is_asked_for(void **state)
 	expect_map("Ann  <a@b.org> ,\r\n root (Admin), \"B\" <root>",
 	    "Ann  <a@b.org> ,\r\n root <it@contoso.com>, "
 	    "root <it@contoso.com>");
+	expect_map(
+	    "a (1) \"(2)\" (3 (4)) <root (5)> (6), (7) =?x?q?(8)?= <root>",
+	    "root <it@contoso.com> (1) (3 (4)) (5) (6), "
+	    "(7) root <it@contoso.com>");
+	expect_map("(1) root (2) (3)", "(1) root <it@contoso.com> (2)");
 	expect_map("Team : a@b.org , root ; (x) c@d.org",
 	    "Team : a@b.org , root <it@contoso.com> ; (x) c@d.org");
 	expect_map("T\xc3\xa4m: a@b.org;", "=?utf-8?Q?T=C3=A4m?=: a@b.org;");
