@@ -280,9 +280,10 @@ class Written:
                 all(comment in told for comment in comments(wanted)))
 
     def _same_mailbox(self, given, got, notes):
-        """A comment may have become the name."""
+        """A comment may have become the name, or have gone behind it."""
         (name, address), (shown, reached) = given, got
-        named = shown == name or (name == "" and shown in notes)
+        named = name in (shown, *(f"{shown} {note}" for note in notes)) or \
+            (name == "" and shown in notes)
         if reached == a_labels(address):
             return named
         if "@" in address or reached != (self.shown or self.account):

@@ -72,6 +72,22 @@ def test_samples_reach_whom_they_name(busy):
     assert not faults, "\n".join(faults)
 
 
+def test_what_is_sent_on_behalf_of_others_changes_as_told(busy, office):
+    office.mailbox(ACCOUNT).send_as.append("noreply@contoso.com")
+    busy.set(send_as="noreply@contoso.com").set_main(admin="it@contoso.com")
+    own = TO + b"From: No (\xc3\x84) <noreply@contoso.com>\nSubject: s\n\nB\n"
+    local = TO + b"Cc: root, Web (\xc3\x84) <www-data>\nFrom: root\n\nB\n"
+    dots = TO + b"Subject: s\n\n..\n.\nnot this\n"
+    for raw, options, rules in (
+            (own, ("-i",), {"send_as": ("noreply@contoso.com",)}),
+            (local, ("-i",), {"shown": "it@contoso.com"}),
+            (local, ("-i", "-f", "<>"),
+             {"shown": "it@contoso.com", "from_nobody": True}),
+            (dots, (), {"ignore_dots": False})):
+        message = busy.send(raw, *options)
+        assert judged(options, raw, message, **rules) == []
+
+
 # Signed mail.
 
 def openssl(*arguments, input=b""):
