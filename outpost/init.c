@@ -50,6 +50,7 @@ const char init_help[] =
     "                       AZURE_AUTHORITY_HOST; AZURE_CLIENT_SECRET,\n"
     "                       AZURE_CLIENT_SECRET_FILE or\n"
     "                       " CONTAINER_SECRET "\n"
+    "  --from-msmtp file    what an msmtp configuration says already\n"
     "  --output file        where to write it\n"
     "  --force              replace what is there\n";
 
@@ -79,12 +80,15 @@ static const struct flag {
 	{ "--state-dir", "state_dir", "OUTPOST_STATE_DIR", true, true },
 	{ "--queue-dir", "queue_dir", "OUTPOST_QUEUE_DIR", true, true },
 	{ NULL, "authority", "AZURE_AUTHORITY_HOST", false, false },
+	{ NULL, "aliases", NULL, true, true },
+	{ NULL, "ca_file", NULL, false, true },
 };
 
 #define FLAGS (sizeof(flags) / sizeof(flags[0]))
 
 struct arguments {
 	bool from_env;
+	const char *msmtp;
 	const char *output;
 };
 
@@ -126,8 +130,8 @@ init_set(struct init *init, bool main, const char *key, const char *value)
 }
 
 /* The same where there is no value yet. */
-static void
-set_default(struct init *init, bool main, const char *key, const char *value)
+void
+init_default(struct init *init, bool main, const char *key, const char *value)
 {
 	if (init_get(init, key) == NULL)
 		init_set(init, main, key, value);
@@ -216,7 +220,7 @@ static bool
 is_known(const char *name)
 {
 	return find_flag(name) != NULL || strcmp(name, "--output") == 0 ||
-	       strcmp(name, "--set") == 0;
+	       strcmp(name, "--from-msmtp") == 0 || strcmp(name, "--set") == 0;
 }
 
 static int
@@ -245,6 +249,8 @@ parse_arguments(struct init *init, struct arguments *a, int argc, char **argv,
 			init_set(init, flag->main, flag->key, value);
 		else if (strcmp(argv[i], "--output") == 0)
 			a->output = value;
+		else if (strcmp(argv[i], "--from-msmtp") == 0)
+			a->msmtp = value;
 		else if (strcmp(argv[i], "--set") != 0)
 			return wrong_use(argv[i], err);
 		else if (set_other(init, value, err) == -1)
@@ -277,7 +283,7 @@ take_secret(struct init *init, struct error *err)
 	if (!init->outpost->system &&
 	    file_read_secret(file, false, secret, NULL) == 0) {
 		buf_clear(secret);
-		set_default(init, false, "client_secret_file", file);
+		init_default(init, false, "client_secret_file", file);
 		return 0;
 	}
 	buf_clear(secret);
@@ -290,10 +296,10 @@ read_environment(struct init *init, struct error *err)
 {
 	for (size_t i = 0; i < FLAGS; i++)
 		if (flags[i].variable != NULL)
-			set_default(init, flags[i].main, flags[i].key,
+			init_default(init, flags[i].main, flags[i].key,
 			    getenv(flags[i].variable));
 	/* There is no syslog in a container. */
-	set_default(init, true, "log", "stderr");
+	init_default(init, true, "log", "stderr");
 	return take_secret(init, err);
 }
 
@@ -328,9 +334,9 @@ infer_auth(struct init *init, bool from_env)
 		 (startup_variable("IDENTITY_ENDPOINT") != NULL ||
 		     startup_variable("MSI_ENDPOINT") != NULL))
 		auth = "managed-identity";
-	set_default(init, false, "auth", auth);
+	init_default(init, false, "auth", auth);
 	if (from_env && auth != NULL && strcmp(auth, "workload-identity") == 0)
-		set_default(init, false, "federated_token_file",
+		init_default(init, false, "federated_token_file",
 		    getenv("AZURE_FEDERATED_TOKEN_FILE"));
 }
 
@@ -416,6 +422,7 @@ gather(struct init *init, int argc, char **argv, struct error *err)
 
 	if (parse_arguments(init, &a, argc, argv, err) == -1 ||
 	    find_place(init, a.output, err) == -1 ||
+	    (a.msmtp != NULL && init_from_msmtp(init, a.msmtp, err) == -1) ||
 	    (a.from_env && read_environment(init, err) == -1))
 		return -1;
 	infer_auth(init, a.from_env);

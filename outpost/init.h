@@ -1,5 +1,6 @@
 /* The parts of 'outpost init': what is wanted (init.c), the questions where
- * that is not said (init_ask.c), and how it gets onto the disk (init_write.c).
+ * that is not said (init_ask.c) or what
+ * msmtp was told (init_msmtp.c), and how it gets onto the disk (init_write.c).
  *
  * The configuration is the commented sample, etc/outpost.conf, which is built
  * into the program, with what is wanted filled in. It is read back by the
@@ -40,8 +41,15 @@ const char *init_get(const struct init *, const char *key);
 /* Set a value in place of an earlier one; NULL changes nothing. */
 void	init_set(struct init *, bool main, const char *key,
 	    const char *value);
+/* The same where there is no value yet. */
+void	init_default(struct init *, bool main, const char *key,
+	    const char *value);
 /* Where this configuration would keep secrets. To be freed. */
 char	*init_secrets_folder(const struct init *);
+
+/* What an msmtp configuration says and nothing said yet; what is left out is
+ * told on standard error. EX_CONFIG, EX_DATAERR, EX_USAGE. */
+int	init_from_msmtp(struct init *, const char *path, struct error *);
 
 /* Ask on the terminal for what is missing. EX_USAGE at its end. */
 int	init_ask(struct init *, struct error *);

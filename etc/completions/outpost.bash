@@ -20,7 +20,7 @@ _outpost() {
 	done
 	word=${COMP_WORDS[COMP_CWORD]}
 	case ${COMP_WORDS[COMP_CWORD - 1]} in
-	-C | --*-file | --certificate | --output | --*-dir)
+	-C | --*-file | --from-msmtp | --certificate | --output | --*-dir)
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		return ;;
 	--auth) flags="login secret certificate managed-identity workload-identity" ;;
@@ -36,7 +36,7 @@ _outpost() {
 			--certificate --key-file --federated-token-file
 			--identity --identity-endpoint --identity-header-file
 			--cloud --admin --state-dir --queue-dir --set --from-env
-			--output --force" ;;
+			--from-msmtp --output --force" ;;
 		login) flags="--browser --device --paste $(_outpost_accounts)" ;;
 		logout | token) flags=$(_outpost_accounts) ;;
 		check) flags="--send --json $(_outpost_accounts)" ;;

@@ -26,7 +26,7 @@ set -l init '__fish_seen_subcommand_from init'
 for flag in mailbox tenant client-id admin identity-endpoint set
     complete -c outpost -n $init -l $flag -x
 end
-for flag in secret-file certificate key-file federated-token-file identity-header-file state-dir queue-dir output
+for flag in secret-file certificate key-file federated-token-file identity-header-file state-dir queue-dir from-msmtp output
     complete -c outpost -n $init -l $flag -r -F
 end
 complete -c outpost -n $init -l auth -x -a 'login secret certificate managed-identity workload-identity'

@@ -809,20 +809,34 @@ read_line(char *out, int size, void *stream)
 	return r->failed ? NULL : out;
 }
 
+bool
+config_is_consumer(const char *mailbox)
+{
+	const char *domain = strrchr(mailbox, '@') + 1;
+
+	for (size_t i = 0; i < COUNT(consumer_domains); i++)
+		if (strcasecmp(domain, consumer_domains[i]) == 0)
+			return true;
+	return false;
+}
+
+const char *
+config_cloud_of_host(const char *host)
+{
+	for (size_t i = 0; i < COUNT(presets); i++)
+		if (strcasecmp(host, presets[i].host) == 0)
+			return presets[i].cloud;
+	return NULL;
+}
+
 static const struct preset *
 find_preset(struct reading *r, struct account *a)
 {
-	const char *domain = strrchr(a->mailbox, '@') + 1;
 	struct nearest nearest = { .word = a->cloud };
 
-	if (a->cloud == NULL) {
-		a->cloud = xstrdup("global");
-		for (size_t i = 0; i < COUNT(consumer_domains); i++)
-			if (strcasecmp(domain, consumer_domains[i]) == 0) {
-				free(a->cloud);
-				a->cloud = xstrdup("outlook");
-			}
-	}
+	if (a->cloud == NULL)
+		a->cloud = xstrdup(
+		    config_is_consumer(a->mailbox) ? "outlook" : "global");
 	for (size_t i = 0; i < COUNT(presets); i++)
 		if (strcmp(a->cloud, presets[i].cloud) == 0)
 			return &presets[i];

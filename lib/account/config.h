@@ -138,6 +138,10 @@ int	config_parse(struct config *, const char *path, const char *text,
 /* The account of that mailbox (case-insensitive), or NULL. */
 const struct account *config_account(const struct config *,
 	    const char *mailbox);
+/* Is this address, which has a domain, a personal mailbox of Microsoft's? */
+bool	config_is_consumer(const char *mailbox);
+/* The cloud whose preset has this SMTP host, or NULL. */
+const char *config_cloud_of_host(const char *host);
 /* `default`, or the only account, or NULL. */
 const struct account *config_default_account(const struct config *);
 

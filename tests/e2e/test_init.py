@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
-from support import (ACCOUNT, APP, BUILD, CANTCREAT, CONFIG, IOERR, OK, ROOT,
-                     SECRET, USAGE)
+from support import (ACCOUNT, APP, BUILD, CANTCREAT, CONFIG, DATAERR, IOERR, OK,
+                     ROOT, SECRET, USAGE)
 
 SAMPLE = (ROOT / "etc/outpost.conf").read_text().splitlines()
 
@@ -390,3 +390,86 @@ def test_end_of_input_writes_nothing(place):
 def test_without_a_terminal_nothing_is_asked(place):
     result = init(place)
     assert result.code == USAGE and result.out == ""
+
+
+# ---- from msmtp
+
+MSMTPRC = """# of before
+defaults
+  tls on
+  tls_trust_file /etc/ssl/certs/ca-certificates.crt
+account other
+  host smtp.partner.outlook.cn
+  port 25
+  user "shanghai@contoso.cn"
+account office
+  host smtp.office365.com
+  port 587
+  auth plain
+  user alerts@contoso.com
+  from noreply@contoso.com
+  password s3cret-of-before
+  passwordeval "touch ran"
+  logfile /var/log/msmtp
+  aliases lists
+account default : office
+"""
+
+
+def from_msmtp(place, text, *more):
+    (place.folder / "msmtprc").write_text(text)
+    return init(place, "--from-msmtp", place.folder / "msmtprc", "--client-id",
+                APP, *more)
+
+
+def test_msmtps_default_account_is_taken_over(place):
+    result = from_msmtp(place, MSMTPRC)
+    assert result.code == OK, result
+    keys = filled(place)
+    assert os.path.basename(keys.pop("aliases")) == "lists"
+    assert keys == {"[outpost]": None, f"[{ACCOUNT}]": None,
+                    "tenant": "contoso.com", "client_id": APP,
+                    "send_as": "noreply@contoso.com"}
+    # What has no place is said, once and without its text.
+    left = [l for l in result.err.splitlines() if "left out" in l]
+    assert [l.split("'")[1] for l in left] == ["password", "passwordeval",
+                                               "logfile"]
+    assert "s3cret" not in result.err + place.config.read_text()
+    assert not os.path.exists("ran")
+
+
+def test_another_account_of_msmtps_is_taken_by_its_user(place):
+    result = from_msmtp(place, MSMTPRC, "--mailbox", "shanghai@contoso.cn")
+    assert result.code == OK, result
+    keys = filled(place)
+    assert (keys["cloud"], keys["port"]) == ("china", "25")
+    assert "[shanghai@contoso.cn]" in keys
+
+
+@pytest.mark.parametrize("text, more, code, sentence", [
+    ("account a\nuser a@b.c\naccount b\nuser b@b.c\n", (), USAGE,
+     "no account in 'FILE' is the default one"),
+    ("account a\nuser a@b.c\n", ("--mailbox", "x@b.c"), USAGE,
+     "no account in 'FILE' has the user 'x@b.c'"),
+    ("user a@b.c\n", (), DATAERR,
+     "FILE:1: no account begins before this line"),
+    ("account a\nhost smtp.office365.com\n", (), USAGE,
+     "init needs the mailbox that sends"),
+])
+def test_what_msmtps_file_does_not_say_is_told(place, text, more, code,
+                                               sentence):
+    result = from_msmtp(place, text, *more)
+    assert result.code == code, result
+    file = str(place.folder / "msmtprc")
+    assert sentence.replace("FILE", file) in result.err
+    assert "hint:" in result.err
+    assert not place.config.exists()
+
+
+def test_a_server_that_is_not_microsofts_is_left_out(place):
+    result = from_msmtp(place, "account default\nhost smtp.example.org\n"
+                        "port 465\nuser a@contoso.com\n")
+    assert result.code == OK, result
+    assert "'host': it is not one of Microsoft's" in result.err
+    assert "'port': Microsoft listens at 587" in result.err
+    assert "host" not in filled(place)
