@@ -1,6 +1,7 @@
 #include "account/alias_file.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <sysexits.h>
 
 #include "account/config.h"
@@ -212,6 +213,8 @@ alias_file_check(
 		    "that of names without alias goes");
 	}
 	*report = (struct alias_file_report){ .count = 0 };
+	/* All includes together may be more than one message may look at. */
+	f->left = SIZE_MAX;
 	parse(f, note);
 	report->count = aliases_count(f->aliases);
 	report->mistakes = f->mistakes;

@@ -264,6 +264,18 @@ a_check_tells_all_mistakes(void **state)
 }
 
 static void
+a_check_looks_at_more_than_a_message_may(void **state)
+{
+	struct alias_file_report report;
+
+	(void)state;
+	put(aliases_path, "root: ann@fabrikam.com\n", 0600);
+	alias_file_read(&file);
+	file.left = 0;
+	assert_int_equal(alias_file_check(&file, &report, &err), 0);
+}
+
+static void
 a_message_may_use_up_what_may_be_looked_at_and_the_next_begins_anew(
     void **state)
 {
@@ -290,6 +302,7 @@ main(void)
 		TEST(an_include_is_read_where_all_may_read_it),
 		TEST(only_a_single_address_of_the_file_itself_is_shown),
 		TEST(a_check_tells_all_mistakes),
+		TEST(a_check_looks_at_more_than_a_message_may),
 		TEST(
 		    a_message_may_use_up_what_may_be_looked_at_and_the_next_begins_anew),
 	};
