@@ -20,7 +20,7 @@ static const struct {
 	time_t seconds; /* it is good for so long */
 } lessons[] = {
 	[LEARNED_TWO_STEP] = { "two-step", (time_t)30 * DAY },
-	[LEARNED_DENIED] = { "denied", 3600 },
+	[LEARNED_DENIED] = { "denied", LEARNED_DENIED_SECONDS },
 	[LEARNED_NOT_KEPT] = { "not-kept", DAY },
 };
 #define LESSONS (sizeof(lessons) / sizeof(lessons[0]))

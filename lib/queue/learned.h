@@ -24,6 +24,8 @@ struct error;
 #define LEARNED_MAX		64u	/* lessons of an account; the oldest go */
 #define LEARNED_USER_MAX	16u	/* denied addresses of a user; likewise */
 
+#define LEARNED_DENIED_SECONDS	3600
+
 enum lesson {
 	/* This server ("host:port") finds AUTH with an initial response too
 	 * long. For 30 days: the two-step form costs a round trip. */

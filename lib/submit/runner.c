@@ -210,7 +210,9 @@ try_entry(struct share *s, const struct submit_message *m, enum after *after,
 	int result;
 
 	*after = GO_ON;
-	if (account != NULL && submit_check(account, m, why) == -1)
+	if (account != NULL &&
+	    (submit_check(account, m, why) == -1 ||
+		submit_check_from(&s->submission, m, why) == -1))
 		return -1;
 	if (open_session(s, why) == -1) {
 		*after = PUT_OFF;

@@ -432,6 +432,45 @@ submit_check_size(
 	    a->mailbox);
 }
 
+static bool
+is_denied(const struct submission *about, uid_t uid, const char *address)
+{
+	return address != NULL &&
+	       !address_same_mailbox(address, about->account->mailbox) &&
+	       learned_is_denied(
+		   about->config, about->account, uid, address, time(NULL));
+}
+
+int
+submit_check_from(const struct submission *about,
+    const struct submit_message *m, struct error *err)
+{
+	char *from = NULL;
+	const char *denied = NULL;
+
+	if (about->force)
+		return 0;
+	from = from_policy_address(m->content.header, m->content.header_len);
+	if (is_denied(about, m->uid, from))
+		denied = from;
+	else if (is_denied(about, m->uid, m->envelope->sender))
+		denied = m->envelope->sender;
+	if (denied != NULL) {
+		error_set(err, EX_TEMPFAIL, "4.7.1",
+		    "the server refused mail from '%s' less than an hour ago",
+		    denied);
+		error_hint(err,
+		    "let an administrator run 'Add-RecipientPermission %s "
+		    "-Trustee %s -AccessRights SendAs' in Exchange Online "
+		    "PowerShell, then 'sendmail -qf'",
+		    denied, about->account->mailbox);
+		error_class_set(err, ERROR_RETRY, LEARNED_DENIED_SECONDS);
+		submit_log_deferred(m, err);
+	}
+	free(from);
+	return denied != NULL ? -1 : 0;
+}
+
 /* The states before an attempt, to know afterwards what it changed. */
 static bool *
 pending_of(const struct envelope *e)

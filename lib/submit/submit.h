@@ -75,6 +75,12 @@ struct submit_message {
  * recipients are refused, and logged. To be called before submit_send(). */
 int	submit_check(const struct account *, const struct submit_message *,
 	    struct error *);
+/* The same of a message that waited, for what only another time can tell: -1,
+ * and logged, where the server refused mail of its user from its From less
+ * than an hour ago, which it must not be asked again and again. Not where a
+ * person asks. */
+int	submit_check_from(const struct submission *,
+	    const struct submit_message *, struct error *);
 /* NULL when the account cannot send now. Nothing is logged. */
 struct submit *submit_open(const struct submission *, double deadline,
 	    struct error *);

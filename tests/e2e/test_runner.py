@@ -189,6 +189,28 @@ def test_an_account_that_cannot_send_is_asked_once(outpost, office):
     assert len(office.messages) == 5 and outpost.waiting() == []
 
 
+def test_a_from_that_was_denied_is_not_repeated_by_a_backlog(outpost, office):
+    """Exchange blocks mailboxes that do; it is asked once an hour."""
+    outpost.set(send_as="boss@contoso.com")     # Exchange knows no such right
+    for _ in range(3):
+        queue(outpost, message="From: boss@contoso.com\n\nB\n")
+    queue(outpost, "b@example.org")
+    result = run(outpost, "-q", "-v")
+    assert "refused mail from 'boss@contoso.com' less than an hour ago" in \
+        result.err
+    assert [m.addresses for m in office.messages] == [["b@example.org"]]
+    assert sum(b"SendAsDenied" in line for session in office.sessions
+               for _, line in session.transcript) == 1
+    assert len(outpost.failed()) == 1
+    left = [e for e in outpost.waiting() if "notice" not in e.record]
+    assert [e.record["attempts"] for e in left] == ["1", "1"]
+    assert all(e.next > time.time() + 3500 for e in left)
+    office.mailbox(ACCOUNT).send_as.append("boss@contoso.com")
+    run(outpost, "-qf")
+    assert [m.header("From") for m in office.messages].count(
+        ["boss@contoso.com"]) == 2
+
+
 def test_a_lost_connection_is_opened_again(outpost, office):
     office.fault("at MAIL 2 close")
     for i in range(3):
