@@ -11,6 +11,7 @@
 #include "base/xalloc.h"
 #include "outpost/check.h"
 #include "outpost/outpost.h"
+#include "queue/room.h"
 
 /* What a file or folder must be like. */
 struct place {
@@ -184,6 +185,22 @@ look_at_log(struct check *c)
 }
 
 static void
+look_at_disk(struct check *c)
+{
+	const char *queue = c->outpost->config.queue_dir;
+	struct finding f = { .verdict = CHECK_WARNING };
+	struct error why;
+
+	/* A folder that is missing is told of, or is made with the first
+	 * message. */
+	if (access(queue, F_OK) == -1 || room_on_disk(queue, &why) == 0)
+		return;
+	strlcpy(f.text, why.text, sizeof(f.text));
+	strlcpy(f.hint, why.hint, sizeof(f.hint));
+	check_report(c, &f);
+}
+
+static void
 look_at_folders(struct check *c, uid_t submit, uid_t token, size_t *unseen)
 {
 	const struct config *config = &c->outpost->config;
@@ -257,6 +274,7 @@ check_files(struct check *c)
 		    &unseen);
 	look_at_sign_in(c);
 	look_at_log(c);
+	look_at_disk(c);
 	if (unseen > 0)
 		report_unseen(c, unseen);
 	else if (before == c->found[CHECK_WARNING] + c->found[CHECK_FAILED])

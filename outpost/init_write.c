@@ -165,7 +165,9 @@ make_folder(
 	if (access(path, F_OK) == 0)
 		return 0;
 	if (file_make_folder(path, mode & 0777, err) == -1)
-		return -1;
+		return error_hint(err,
+		    "run this as who may, or name folders of your own with "
+		    "--state-dir and --queue-dir");
 	if ((uid == geteuid() || lchown(path, uid, gid) == 0) &&
 	    ((mode & ~(mode_t)0777) == 0 || chmod(path, mode) == 0))
 		return 0;

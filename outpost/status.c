@@ -20,6 +20,7 @@
 #include "base/startup.h"
 #include "base/xalloc.h"
 #include "outpost/outpost.h"
+#include "queue/room.h"
 #include "queue/state.h"
 #include "token/token.h"
 
@@ -214,6 +215,9 @@ gather_queue(const struct config *config, struct status *status)
 {
 	status->queue_known = queue_count(config->queue_dir, NULL,
 				  &status->queue, &status->queue_error) == 0;
+	status->disk_full =
+	    status->queue_known && access(config->queue_dir, F_OK) == 0 &&
+	    room_on_disk(config->queue_dir, &status->disk_error) == -1;
 }
 
 /* A plugin that cannot tell says so in its one line. */

@@ -74,6 +74,8 @@ struct status {
 	bool queue_known;
 	struct error queue_error;
 	struct queue_counts queue;
+	bool disk_full;
+	struct error disk_error;
 	struct status_finding *findings;	/* gravest first */
 	size_t finding_count;
 	enum status_level level;

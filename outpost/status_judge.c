@@ -149,6 +149,9 @@ judge_queue(struct status *s)
 			 "a message waits in the queue for %lld hours",
 			 (long long)(s->now - q->oldest) / 3600),
 		    "'mailq -v' tells why");
+	if (s->disk_full)
+		hint(find(s, STATUS_WARNING, "%s", s->disk_error.text),
+		    s->disk_error.hint);
 	if (q->corrupt > 0)
 		(void)snprintf(find(s, STATUS_WARNING,
 				   "%zu messages could not be read and were "

@@ -10,8 +10,8 @@
 #include "queue/list.h"
 #include "queue/queue.h"
 
-static int
-check_disk(const char *dir, struct error *err)
+int
+room_on_disk(const char *dir, struct error *err)
 {
 	struct statvfs disk;
 
@@ -55,7 +55,7 @@ room_check(const char *dir, enum entry_folder folder, uid_t uid,
 	int result = -1;
 
 	list_init(&list);
-	if (check_disk(dir, err) == -1 ||
+	if (room_on_disk(dir, err) == -1 ||
 	    list_read(&list, dir, folder, &own, err) == -1)
 		goto out;
 	if (list.count >= ROOM_MESSAGES ||

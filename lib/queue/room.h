@@ -14,6 +14,9 @@ struct error;
 #define ROOM_FREE_BYTES	(32ull * 1024 * 1024)
 #define ROOM_FREE_FILES	100u
 
+/* Of the disk alone. */
+int	room_on_disk(const char *dir, struct error *);
+
 /* EX_TEMPFAIL 4.3.1 where there is none, also when it cannot be told. */
 int	room_check(const char *dir, enum entry_folder, uid_t,
 	    uint64_t body_size, struct error *);

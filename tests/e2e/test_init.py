@@ -203,6 +203,14 @@ def test_what_is_wrong_writes_nothing(place, args, code, words):
     assert not place.config.exists() and not state.exists()
 
 
+def test_a_folder_that_cannot_be_made_names_the_flags(place):
+    result = init(place, "--mailbox", ACCOUNT, "--tenant", "t", "--client-id",
+                  APP, "--state-dir", "/proc/nothing/state")
+    assert result.code == 73 and "'/proc/nothing/state'" in result.err
+    assert "--queue-dir" in result.err.split("hint:")[1]
+    assert not place.config.exists()
+
+
 def test_full_disk_leaves_no_half_file(place):
     result = subprocess.run(
         ["/bin/sh", "-c", 'ulimit -f 1; exec "$@"', "sh",

@@ -200,6 +200,11 @@ def test_a_full_disk_is_told_and_leaves_nothing(outpost, office):
             assert result.code in (IOERR, TEMPFAIL), result
             assert "hint: " in result.err
             assert list(outpost.queue.rglob("*.*")) == []
+        office.clear_faults()
+        for command in "check", "status":
+            result = outpost.run("outpost", command)
+            assert result.code == 1 and "too full to queue mail" in result.out
+            assert "32 MB must be left" in result.out
     finally:
         subprocess.run(["umount", outpost.queue], check=True)
 
