@@ -341,6 +341,7 @@ def test_what_a_caller_leaves_of_its_process_does_not_matter(outpost, office):
     assert "games" not in message.header("From")[0]
     [entry] = outpost.waiting()
     assert entry.body == SHORT
+    assert entry.path.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("options, tag", [
