@@ -340,10 +340,7 @@ compose_header(struct message *m, const struct content *body, struct buf *out,
 	if (buf_adds(out, "\r\n") == -1)
 		return error_set(
 		    err, EX_DATAERR, "5.6.0", "the header is too large");
-	if (m->options->smtputf8)
-		e->smtputf8 = true;
-	if (m->options->eight_bit || (body->has_8bit && !quoted) ||
-	    utf8_has_8bit(out->data, out->len))
+	if ((body->has_8bit && !quoted) || utf8_has_8bit(out->data, out->len))
 		e->eight_bit = true;
 	return 0;
 }

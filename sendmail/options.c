@@ -13,7 +13,7 @@
 typedef int option_handler(
     struct options *, char letter, char *argument, struct error *);
 
-static option_handler set_flag, set_text, set_body_type, set_hops, set_mode,
+static option_handler set_flag, set_text, check_body_type, set_hops, set_mode,
     set_error_mode, set_short_option, set_long_option, set_delivery, set_debug,
     set_queue, set_tag, set_no_recipient, refuse_config, ignore, ignore_file;
 
@@ -31,7 +31,7 @@ static const struct option {
 	const char *what;
 } table[] = {
 	{ 'A', NEEDED,   ignore,           "accepted and ignored" },
-	{ 'B', NEEDED,   set_body_type,    "type of the body" },
+	{ 'B', NEEDED,   check_body_type,  "7BIT or 8BITMIME; the content decides" },
 	{ 'b', NEEDED,   set_mode,         "what to do" },
 	{ 'C', NEEDED,   refuse_config,    "refused" },
 	{ 'c', NONE,     ignore,           "accepted and ignored" },
@@ -60,7 +60,7 @@ static const struct option {
 	{ 's', NONE,     ignore,           "accepted and ignored" },
 	{ 'T', NEEDED,   ignore,           "accepted and ignored" },
 	{ 't', NONE,     set_flag,         "recipients from the header" },
-	{ 'U', NONE,     set_flag,         "SMTPUTF8" },
+	{ 'U', NONE,     ignore,           "SMTPUTF8; the content decides" },
 	{ 'V', NEEDED,   set_text,         "envelope id" },
 	{ 'v', NONE,     set_flag,         "show the SMTP dialogue" },
 	{ 'X', NEEDED,   ignore_file,      "accepted, never opened" },
@@ -155,9 +155,6 @@ set_flag(struct options *o, char letter, char *argument, struct error *err)
 	case 't':
 		o->recipients_from_header = on;
 		break;
-	case 'U':
-		o->smtputf8 = on;
-		break;
 	case 'v':
 		o->verbose = on;
 		break;
@@ -194,18 +191,20 @@ set_text(struct options *o, char letter, char *argument, struct error *err)
 	return 0;
 }
 
+/* What the content does not need is not asked of the server: cron says
+ * -B8BITMIME of every message. */
 static int
-set_body_type(struct options *o, char letter, char *argument, struct error *err)
+check_body_type(
+    struct options *o, char letter, char *argument, struct error *err)
 {
+	(void)o;
 	(void)letter;
-	if (strcasecmp(argument, "8BITMIME") == 0)
-		o->eight_bit = true;
-	else if (strcasecmp(argument, "7BIT") != 0) {
-		error_set(err, EX_USAGE, "5.5.4",
-		    "-B does not know the body type '%.60s'", argument);
-		return usage(err, "it takes 7BIT or 8BITMIME");
-	}
-	return 0;
+	if (strcasecmp(argument, "8BITMIME") == 0 ||
+	    strcasecmp(argument, "7BIT") == 0)
+		return 0;
+	error_set(err, EX_USAGE, "5.5.4",
+	    "-B does not know the body type '%.60s'", argument);
+	return usage(err, "it takes 7BIT or 8BITMIME");
 }
 
 static int

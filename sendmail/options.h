@@ -47,8 +47,6 @@ struct options {
 	bool ignore_dots;		/* -i */
 	bool verbose;			/* -v */
 	bool add_nothing;		/* -G */
-	bool smtputf8;			/* -U */
-	bool eight_bit;			/* -B8BITMIME */
 	bool no_aliases;		/* -n */
 	bool queue_only;		/* -odq, -odd */
 	enum options_no_recipient no_recipient; /* -O NoRecipientAction */

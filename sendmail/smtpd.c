@@ -121,8 +121,6 @@ on_mail(void *arg, const struct smtp_command *command, struct error *err)
 	s->options.recipients_from_header = false;
 	s->options.ignore_dots = true;
 	s->options.sender = s->sender;
-	s->options.eight_bit = command->eight_bit;
-	s->options.smtputf8 = command->smtputf8;
 	s->options.mail_errors = false; /* the reply tells */
 	if (s->options.no_recipient == NO_RECIPIENT_TO)
 		s->options.no_recipient = NO_RECIPIENT_UNDISCLOSED;

@@ -308,9 +308,13 @@ def test_mail_that_goes_round_is_stopped(outpost, office):
         send(outpost, *options, WORD, input=text)
 
 
-def test_smtputf8_may_be_asked_for(outpost):
-    assert "SMTPUTF8" in send(outpost, "-U", WORD).mail_parameters
-    assert "SMTPUTF8" not in send(outpost, WORD).mail_parameters
+def test_the_content_decides_what_the_server_must_know(outpost, office):
+    office.fault("at EHLO2 no-extension SMTPUTF8")
+    office.fault("at EHLO2 no-extension 8BITMIME")
+    assert send(outpost, "-U", "-B8BITMIME", WORD).body == SHORT
+    sent = send(outpost, "-B7BIT", "käse@example.org",
+                input="Subject: s\n\nKäse\n".encode()).mail_parameters
+    assert sent["BODY"] == "8BITMIME" and "SMTPUTF8" in sent
 
 
 def test_recipients_may_begin_with_a_dash(outpost):
