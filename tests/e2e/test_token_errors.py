@@ -4,8 +4,8 @@ sign-in where it is, which works again when the trouble is over."""
 import pytest
 
 from m365.aadsts import ERRORS
-from support import (ACCOUNT, CONFIG, NOPERM, OK, TEMPFAIL, expire, sign_in_of,
-                     token)
+from support import (ACCOUNT, CONFIG, NOPERM, OK, TEMPFAIL, expire,
+                     first_answer, sign_in_of)
 
 LOGIN = f"run 'outpost login {ACCOUNT}'"
 PORTAL = "Entra admin center"
@@ -93,7 +93,7 @@ def refuse(outpost, office, code):
     (outpost.state / "secrets" / f"{ACCOUNT}=failed").unlink(missing_ok=True)
     office.clear_faults()
     office.fault(f"at token error AADSTS{code} always")
-    return token(outpost, seconds=1)
+    return first_answer(outpost)
 
 
 def check_error(outpost, answer, code, words, exit_code):
@@ -181,7 +181,7 @@ def test_page_of_a_proxy_is_told_from_an_answer(signed_in, office, answer,
     before = sign_in_of(signed_in)
     expire(signed_in)
     office.fault(f"at token {answer} always")
-    said = token(signed_in, seconds=1)
+    said = first_answer(signed_in)
     assert said["class"] == "retry" and words in said["text"], said
     assert f"{office.host}:{office.https_port}" in said["text"], said
     assert "proxy, captive portal or firewall" in said["hint"], said

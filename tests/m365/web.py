@@ -97,6 +97,7 @@ class Web:
             return False
         with self._log.changed:
             self._log.requests.append(request)
+            self._log.changed.notify_all()
         faults = self._take(request.path)
         if not await _before(faults, writer):
             return False
