@@ -63,20 +63,21 @@ is_on_host(const struct from_policy *p, const struct mailbox *m)
 		       strcasecmp(m->domain, p->host) == 0));
 }
 
-/* Can somebody answer to it from outside? */
+/* Can somebody answer to it from outside? What needs SMTPUTF8 is none: with it
+ * the message would reach fewer. */
 static bool
 is_remote(const struct from_policy *p, const struct mailbox *m)
 {
+	bool safe, smtputf8 = false;
 	char *address;
-	bool safe;
 
 	if (m->domain == NULL || strchr(m->domain, '.') == NULL ||
 	    m->domain[0] == '[' || is_local(p, m->domain))
 		return false;
 	address = mailbox_address(m);
-	safe = address_smtp_safe(address, NULL, NULL) == 0;
+	safe = address_smtp_safe(address, &smtputf8, NULL) == 0;
 	free(address);
-	return safe;
+	return safe && !smtputf8;
 }
 
 /* All that the From fields say. */

@@ -7,7 +7,7 @@
  * account's address: the display name is kept; a bare local user is shown as
  * "root on web1", a foreign address without name as that address. The
  * original value goes to X-Original-From, and to Reply-To if there is none
- * and it is a real remote address. Several mailboxes or several From fields
+ * and it is a real remote address that does without SMTPUTF8. Several mailboxes or several From fields
  * become one; all go to Reply-To. What cannot be parsed is replaced likewise.
  * A Sender that is foreign becomes X-Original-Sender. Resent fields stay.
  * Doing it twice changes nothing more.

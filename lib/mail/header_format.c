@@ -13,8 +13,11 @@
 static const char *const address_fields[] = { "From", "Sender", "Reply-To",
 	"To", "Cc", "Bcc", "Resent-From", "Resent-Sender", "Resent-Reply-To",
 	"Resent-To", "Resent-Cc", "Errors-To", "Mail-Followup-To",
-	"Mail-Reply-To", "Disposition-Notification-To", "Return-Receipt-To",
-	"X-Original-From", "X-Original-Sender" };
+	"Mail-Reply-To", "Disposition-Notification-To", "Return-Receipt-To" };
+/* Those that are for people to read: for no address in them shall a message
+ * need SMTPUTF8, which not all servers behind the first have. */
+static const char *const note_fields[] = { "X-Original-From",
+	"X-Original-Sender" };
 /* Fields whose value ends in parameters. */
 static const char *const parameter_fields[] = { "Content-Type",
 	"Content-Disposition" };
@@ -112,15 +115,18 @@ replace_8bit(struct buf *b, size_t from)
 
 /* The out buffer gets the value; its name stands there already. */
 static void
-encode_addresses(struct buf *out, const char *value, size_t len)
+encode_addresses(struct buf *out, const char *value, size_t len, bool note)
 {
 	bool in_address = false;
 	size_t from = out->len;
 
 	if (address_map(out, value, len, encode_mailbox, &in_address, NULL) ==
-	    -1)
-		encoded_word_text(out, value, len, out->len);
-	else if (utf8_has_8bit(out->data + from, out->len - from))
+		-1 ||
+	    (note && in_address)) {
+		(void)buf_splice(out, from, out->len - from, NULL, 0);
+		encoded_word_text(out, value, len, from);
+		in_address = false;
+	} else if (utf8_has_8bit(out->data + from, out->len - from))
 		encode_comments(out, from);
 	if (!in_address || !utf8_valid(out->data + from, out->len - from))
 		replace_8bit(out, from);
@@ -196,7 +202,9 @@ encode_field(const struct header *h, size_t i, struct buf *out)
 
 	(void)buf_add(out, f->text, f->value_at);
 	if (is_one_of(h, i, address_fields, LENGTH(address_fields)))
-		encode_addresses(out, value, len);
+		encode_addresses(out, value, len, false);
+	else if (is_one_of(h, i, note_fields, LENGTH(note_fields)))
+		encode_addresses(out, value, len, true);
 	else if (is_one_of(h, i, parameter_fields, LENGTH(parameter_fields)))
 		encode_parameters(out, value, len);
 	else

@@ -159,6 +159,8 @@ SAMPLES = {
     "from-foreign": field("From: Web Shop <shop@shop.example>\nSubject: s"),
     "from-foreign-utf8": field("From: Käse <k@käse.example>\nSender: x@y.x"
                                "\nX-Original-From: forged\nReply-To: r@x.y"),
+    "from-foreign-smtputf8": field("From: käse@käse.example\nSender: ä@x.example"
+                                   "\nSubject: s"),
     "from-several": field("From: a@x.example, Alerts <alerts@contoso.com>\n"
                           "From: c@y.example\nSender: alerts@contoso.com\n"
                           "Sender: z@y.example"),

@@ -128,6 +128,13 @@ def test_a_local_part_beyond_ascii_needs_smtputf8(outpost, office):
     assert "SMTPUTF8" in m.mail_parameters
 
 
+def test_a_foreign_from_needs_no_smtputf8(outpost, office):
+    office.fault("at EHLO2 no-extension SMTPUTF8 always")
+    m = outpost.send("From: käse@bücher.example\nSender: ä@x.example\n"
+                     "To: a@example.org\n\nB\n")
+    assert m.raw.isascii() and m.header("Reply-To") == []
+
+
 def test_without_the_library_international_domains_need_smtputf8(outpost):
     outpost.send(SIMPLE)        # the token program needs the library itself
     # Root's sendmail is nobody, to whom pytest's own folder is closed.

@@ -131,6 +131,11 @@ foreign_addresses_become_reply_to(void **state)
 	expect("From: Bob <bob@fabrikam.com>\nReply-To: x@y.org\n",
 	    "From: Bob <alerts@contoso.com>\r\nReply-To: x@y.org\r\n"
 	    "X-Original-From: Bob <bob@fabrikam.com>\r\n");
+	/* An answer is not worth the servers that have no SMTPUTF8. */
+	expect("From: B\xc3\xb6 <b\xc3\xb6@fabrikam.com>\n",
+	    "From: =?utf-8?B?QsO2?= <alerts@contoso.com>\r\n"
+	    "X-Original-From: "
+	    "=?utf-8?B?QsO2IDxiw7ZAZmFicmlrYW0uY29tPg==?=\r\n");
 	expect("From: =?utf-8?Q?B=C3=B6b?= <bob@fabrikam.com>\n",
 	    "From: =?utf-8?Q?B=C3=B6b?= <alerts@contoso.com>\r\n"
 	    "Reply-To: =?utf-8?Q?B=C3=B6b?= <bob@fabrikam.com>\r\n"
