@@ -37,6 +37,7 @@
 #include "base/startup.h"
 #include "base/xalloc.h"
 #include "mail/address.h"
+#include "queue/incoming.h"
 #include "queue/learned.h"
 #include "queue/pattern.h"
 #include "queue/queue.h"
@@ -84,6 +85,7 @@ struct job {
 	const struct account *account;
 	struct entry entry;
 	struct handoff_end end;
+	struct incoming incoming;
 	struct spool spool;
 };
 
@@ -286,7 +288,12 @@ on_envelope(void *arg, struct envelope *envelope, struct error *err)
 	}
 	/* Where that fails, the spool lies elsewhere, or says why not. */
 	(void)queue_prepare(job->config.queue_dir, NULL);
-	return spool_open(&job->spool, job->config.queue_dir, err);
+	if (incoming_begin(
+		&job->incoming, &job->config, job->who.caller, err) == -1 ||
+	    spool_open(&job->spool, job->config.queue_dir, err) == -1)
+		return -1;
+	job->spool.incoming = &job->incoming;
+	return 0;
 }
 
 static int
@@ -467,6 +474,7 @@ message_begin(struct job *job)
 {
 	job->account = NULL;
 	entry_init(&job->entry);
+	incoming_init(&job->incoming);
 	spool_init(&job->spool);
 }
 
@@ -476,6 +484,7 @@ message_end(struct job *job)
 	startup_deadline(0);
 	handle_signals(SIG_DFL);
 	spool_release(&job->spool);
+	incoming_release(&job->incoming);
 	entry_release(&job->entry);
 }
 

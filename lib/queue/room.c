@@ -10,6 +10,21 @@
 #include "queue/list.h"
 #include "queue/queue.h"
 
+bool
+room_is_full(const struct statvfs *disk)
+{
+	/* Some file systems have no fixed number of files: f_files is 0. */
+	return (uint64_t)disk->f_bavail * disk->f_frsize < ROOM_FREE_BYTES ||
+	       (disk->f_files != 0 && disk->f_favail < ROOM_FREE_FILES);
+}
+
+int
+room_hint(struct error *err)
+{
+	return error_hint(err, "make room on it: %llu MB must be left",
+	    ROOM_FREE_BYTES >> 20);
+}
+
 int
 room_on_disk(const char *dir, struct error *err)
 {
@@ -19,14 +34,11 @@ room_on_disk(const char *dir, struct error *err)
 		return error_set(err, EX_TEMPFAIL, "4.3.1",
 		    "cannot tell how much room there is in '%s': %s", dir,
 		    strerror(errno));
-	/* Some file systems have no fixed number of files: f_files is 0. */
-	if ((uint64_t)disk.f_bavail * disk.f_frsize >= ROOM_FREE_BYTES &&
-	    (disk.f_files == 0 || disk.f_favail >= ROOM_FREE_FILES))
+	if (!room_is_full(&disk))
 		return 0;
 	error_set(err, EX_TEMPFAIL, "4.3.1",
 	    "the disk of '%s' is too full to queue mail", dir);
-	return error_hint(err, "make room on it: %llu MB must be left",
-	    ROOM_FREE_BYTES >> 20);
+	return room_hint(err);
 }
 
 static uint64_t

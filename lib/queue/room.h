@@ -4,9 +4,12 @@
 #ifndef ROOM_H
 #define ROOM_H
 
+#include <stdbool.h>
+
 #include "queue/entry.h"
 
 struct error;
+struct statvfs;
 
 /* What a user may keep in one folder, and what is left to others. */
 #define ROOM_MESSAGES	10000u
@@ -20,5 +23,8 @@ int	room_on_disk(const char *dir, struct error *);
 /* EX_TEMPFAIL 4.3.1 where there is none, also when it cannot be told. */
 int	room_check(const char *dir, enum entry_folder, uid_t,
 	    uint64_t body_size, struct error *);
+/* Is less left of a disk than there must be? And what to do then; -1. */
+bool	room_is_full(const struct statvfs *);
+int	room_hint(struct error *);
 
 #endif

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/xalloc.h"
+#include "queue/incoming.h"
 
 #define CHUNK_SIZE (64u * 1024)
 #define NAME_SIZE 32
@@ -105,6 +106,9 @@ spool_open(struct spool *s, const char *folder, struct error *err)
 int
 spool_write(struct spool *s, const char *bytes, size_t len, struct error *err)
 {
+	if (s->incoming != NULL &&
+	    incoming_grow(s->incoming, s->fd, len, err) == -1)
+		return -1;
 	if (file_write_all(s->fd, bytes, len) == -1) {
 		error_set(err, EX_IOERR, "4.3.1",
 		    "cannot keep the message on disk: %s", strerror(errno));
@@ -159,8 +163,10 @@ spool_rewrite(struct spool *s, const char *folder, enum content_lines lines,
 	content.no_header = true;
 	content.ignore_dots = true;
 	content.lines = lines;
-	if (spool_open(&other, folder, err) == -1 ||
-	    copy(s, &content, err) == -1)
+	if (spool_open(&other, folder, err) == -1)
+		goto out;
+	other.incoming = s->incoming;
+	if (copy(s, &content, err) == -1)
 		goto out;
 	spool_release(s);
 	*s = other;

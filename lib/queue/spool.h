@@ -18,6 +18,7 @@
 #include "mail/content.h"
 
 struct error;
+struct incoming;
 
 #define SPOOL_FALLBACK "/var/tmp"
 
@@ -26,13 +27,15 @@ struct spool {
 	uint64_t size;		/* bytes written */
 	char *path;		/* of a file with a name, or NULL */
 	bool queueable;		/* it lies in the queue's folder */
+	struct incoming *incoming; /* whose bounds hold, or NULL; the caller's */
 };
 
 void	spool_init(struct spool *);
 void	spool_release(struct spool *);
 /* EX_CANTCREAT when there is no place at all. */
 int	spool_open(struct spool *, const char *folder, struct error *);
-/* Append. EX_IOERR, 4.3.1: disk full, quota, file size limit. */
+/* Append. EX_IOERR, 4.3.1: disk full, quota, file size limit; or what
+ * incoming_grow() says. */
 int	spool_write(struct spool *, const char *bytes, size_t len,
 	    struct error *);
 /* Write it anew with its long lines treated like that. Rare, so that a body

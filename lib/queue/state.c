@@ -7,19 +7,17 @@
 #include "base/xalloc.h"
 #include "token/token.h"
 
-#define FOLDER "state"
-
 char *
 state_path(const struct config *config, const struct account *account,
     const char *kind)
 {
-	return token_path_beside(config, FOLDER, account, kind);
+	return token_path_beside(config, STATE_FOLDER, account, kind);
 }
 
 int
 state_make_folder(const struct config *config, struct error *err)
 {
-	char *folder = xasprintf("%s/" FOLDER, config->state_dir);
+	char *folder = xasprintf("%s/" STATE_FOLDER, config->state_dir);
 	int result = file_make_folder(folder, 0700, err);
 
 	free(folder);

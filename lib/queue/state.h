@@ -4,6 +4,8 @@
 #ifndef STATE_H
 #define STATE_H
 
+#define STATE_FOLDER	"state"	/* in STATE_DIR */
+
 struct account;
 struct config;
 struct error;

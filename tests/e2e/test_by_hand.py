@@ -4,7 +4,8 @@ import os
 import struct
 import subprocess
 
-from support import ACCOUNT, BUILD, OK, UNAVAILABLE
+from support import ACCOUNT, BUILD, OK, TEMPFAIL, UNAVAILABLE
+from test_queueing import wait_until
 
 ENVELOPE = (f"outpost-envelope 1\naccount: {ACCOUNT}\nsender: {ACCOUNT}\n"
             "recipient: a@example.org\nrecipient: b@example.org\n").encode()
@@ -53,6 +54,47 @@ def test_a_body_over_max_size_is_refused_while_it_comes(outpost, office):
     assert submit.returncode == UNAVAILABLE
     assert b"larger than the 102400 bytes" in out
     assert office.sessions == []
+
+
+def lock(file, command, first, count):
+    """A lock of places of ours, as incoming.h has them; the answer."""
+    return struct.unpack("hhqqi4x", fcntl.fcntl(file, command, struct.pack(
+        "hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, os.getuid() * 1024 + first,
+        count, 0)))
+
+
+def take_places(file):
+    """Take all that are free; how many were not."""
+    busy = 0
+    for place in range(1024):
+        try:
+            lock(file, fcntl.F_OFD_SETLK, place, 1)
+        except BlockingIOError:
+            busy += 1
+    return busy
+
+
+def test_messages_that_do_not_end_are_bounded(outpost, office):
+    """One user could else start senders until the disk is full. What is
+    begun may take its time."""
+    places = outpost.state / "state" / "incoming"
+    begun = frame(b"E", ENVELOPE) + frame(b"B", b"Body\r\n")
+    waits = start(outpost)
+    waits.stdin.write(begun)
+    waits.stdin.flush()
+    wait_until(places.exists)
+    with open(places, "wb") as file:
+        wait_until(lambda: lock(file, fcntl.F_OFD_GETLK, 0, 1024)[0] !=
+                   fcntl.F_UNLCK)
+        assert take_places(file) == 1
+        late = start(outpost)
+        out, _ = late.communicate(message(), timeout=60)
+        assert late.returncode == TEMPFAIL
+        assert b"as much at once as one user may" in out
+        waits.communicate(message()[len(begun):], timeout=60)
+        assert waits.returncode == OK
+    start(outpost).communicate(message(), timeout=60)
+    assert len(office.messages) == 2
 
 
 def test_a_dialogue_that_nobody_reads_does_not_hold_the_session(outpost,
