@@ -5,6 +5,7 @@ over the system in a mount namespace. /usr/sbin/sendmail is ours there, and
 what is written to the system is gone with the namespace."""
 import functools
 import os
+import shutil
 import subprocess
 import tempfile
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from support import ACCOUNT, BUILD, NOUSER, OK, PATIENCE, UNDER
+from support import ACCOUNT, BUILD, NOUSER, OK, PATIENCE, UNDER, Outpost
 
 TREE = Path("/var/cache/outpost-tests/root")
 ADMIN = "it@contoso.com"
@@ -51,18 +52,21 @@ class System:
     """The system with those programs and our sendmail; `calls` has how
     sendmail was called: (arguments, exit code)."""
 
-    def __init__(self, outpost):
+    def __init__(self, outpost, build=BUILD):
+        if obstacle():
+            pytest.skip(obstacle())
+        outpost.set_main(admin=ADMIN)
         self.outpost, self.folder = outpost, outpost.folder
         self.log = self.folder / "calls"
+        environment = outpost.environment(OUTPOST_LIBEXEC=str(build))
         keep = "".join(
-            f"export {key}='{value}'\n"
-            for key, value in outpost.environment().items()
+            f"export {key}='{value}'\n" for key, value in environment.items()
             if key.startswith("OUTPOST_") or key.endswith("SAN_OPTIONS"))
         # Who calls may have emptied the environment.
         self.write("/usr/sbin/sendmail", f"""#!/bin/sh
 {keep}arguments=$(printf '%s\\t' "$@")
 code=0
-{' '.join(UNDER)} {BUILD}/sendmail "$@" || code=$?
+{' '.join(UNDER)} {build}/sendmail "$@" || code=$?
 printf '%s\\t%s\\n' "$code" "$arguments" >>{self.log}
 exit $code
 """, mode=0o755)
@@ -123,9 +127,6 @@ def obstacle():
 
 @pytest.fixture
 def system(outpost):
-    if obstacle():
-        pytest.skip(obstacle())
-    outpost.set_main(admin=ADMIN)
     return System(outpost)
 
 
@@ -471,23 +472,46 @@ anacron -d -f -n -t "$0"
     assert m.body == "größe\r\n".encode()
 
 
-def test_sudo(system, office):
-    """Somebody who is not in sudoers, which is root here: sendmail is run as
-    the one who called, and beside sudo."""
-    system.write("/etc/pam.d/sudo", "".join(
-        f"{kind} required pam_permit.so\n"
-        for kind in ("auth", "account", "session")))
-    system.write("/etc/sudoers", "", mode=0o440)
+NOBODY = 65534
+
+
+@pytest.fixture
+def nobodys(office):
+    """A system that a user without rights may use."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        outpost = Outpost(folder, office)
+        shutil.copytree(office.ca_dir, folder / "ca")
+        outpost.set(ca_dir=folder / "ca")
+        (folder / "bin").mkdir()
+        for program in ("sendmail", "submit", "token"):
+            shutil.copy(BUILD / program, folder / "bin")
+        system = System(outpost, folder / "bin")
+        for path in (folder, *folder.rglob("*")):
+            if path.relative_to(folder).parts[:1] != ("files",):
+                os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+        yield system
+
+
+def test_sudo(nobodys, office):
+    """A wrong password. Its mailer runs as who called, and beside it."""
+    system = nobodys
+    system.write("/etc/pam.d/sudo", "auth requisite pam_deny.so\n"
+                 "account required pam_permit.so\n")
+    system.write("/etc/sudoers", "Defaults mail_badpass, passwd_tries=1\n"
+                 "nobody ALL=(ALL) ALL\n", mode=0o440)
     # It would mail of a host's name without an address, too.
     system.write("/etc/hosts", f"127.0.0.1 localhost {os.uname()[1]}\n")
-    system.run("sudo", "/bin/true", code=1)
+    system.run("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}",
+               "--clear-groups", "sudo", "-S", "/bin/true", input="wrong\n",
+               code=1)
     assert system.wait_calls(1) == [(["-t"], OK)]
     m = arrived(office)
     assert is_to_root(m)
-    assert m.header("From") == [f"root on {os.uname()[1]} <{ACCOUNT}>"]
+    assert m.header("From") == [f"nobody on {os.uname()[1]} <{ACCOUNT}>"]
     assert m.header("Subject")[0].startswith("*** SECURITY information for ")
     assert m.header("Auto-Submitted") == ["auto-generated"]
-    assert b"root : user NOT in sudoers ; " in m.body
+    assert b" : nobody : 1 incorrect password attempt ; " in m.body
 
 
 def test_mdadm(system, office):
