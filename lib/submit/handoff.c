@@ -621,10 +621,8 @@ handoff_trace(int fd, const char *text)
 {
 	/* So much goes into a pipe as a whole, or not at all. */
 	char frame[PIPE_BUF];
-	size_t len = strlen(text);
+	size_t len = strnlen(text, sizeof(frame) - FRAME_HEAD);
 
-	if (len > sizeof(frame) - FRAME_HEAD)
-		len = sizeof(frame) - FRAME_HEAD;
 	put_head(frame, FRAME_TRACE, len);
 	memcpy(frame + FRAME_HEAD, text, len);
 	return file_write_within(
