@@ -382,7 +382,6 @@ static int
 step_clock(struct check *c)
 {
 	const struct account *a = c->account;
-	const struct http_options options = { a->ca_dir, a->ca_file, a->proxy };
 	struct oauth oauth = { .account = a };
 	char host[HTTP_HOST_SIZE];
 	struct finding f;
@@ -396,7 +395,7 @@ step_clock(struct check *c)
 		return 0;
 	}
 	http_host(host, a->authority);
-	oauth.http = http_new(&options);
+	oauth.http = http_new(a);
 	result = oauth_date(&oauth, file_now() + HTTP_SECONDS, &date, &why);
 	http_free(oauth.http);
 	if (result == -1) {

@@ -157,12 +157,10 @@ static int
 sign_in(struct login *l, const struct method *method, struct error *err)
 {
 	const struct account *account = l->account;
-	const struct http_options options = { account->ca_dir, account->ca_file,
-		account->proxy };
 	int result;
 
 	l->oauth.account = account;
-	l->oauth.http = http_new(&options);
+	l->oauth.http = http_new(account);
 	store_claims_read(&l->outpost->config, account, l->oauth.claims,
 	    sizeof(l->oauth.claims));
 	oauth_token_init(&l->token);

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <sysexits.h>
 
+#include "account/config.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/xalloc.h"
@@ -12,15 +13,15 @@
 struct http {
 	CURL *curl;
 	struct curl_slist *headers;
-	struct http_options options;
+	const struct account *account;
 };
 
 struct http *
-http_new(const struct http_options *options)
+http_new(const struct account *account)
 {
 	struct http *http = xcalloc(1, sizeof(*http));
 
-	http->options = *options;
+	http->account = account;
 	/* Counted by libcurl: http_free() gives it back. */
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) == 0)
 		http->curl = curl_easy_init();
@@ -133,9 +134,9 @@ set_text(CURL *curl, CURLoption option, const char *text)
 /* The given store and no other: unset, libcurl would read the bundle that it
  * was built with as well. */
 static int
-set_trust(CURL *curl, const struct http_options *options)
+set_trust(CURL *curl, const struct account *account)
 {
-	const char *dir = options->ca_dir, *file = options->ca_file;
+	const char *dir = account->ca_dir, *file = account->ca_file;
 
 	if (dir == NULL && file == NULL)
 		return 0;
@@ -148,7 +149,7 @@ set_trust(CURL *curl, const struct http_options *options)
 
 /* -1 where a rule cannot be set: a request without it must not go out. */
 static int
-set_rules(CURL *curl, const struct http_options *options)
+set_rules(CURL *curl, const struct account *account)
 {
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	/* Else a name service that hangs would outlast every deadline:
@@ -166,19 +167,19 @@ set_rules(CURL *curl, const struct http_options *options)
 	if (set_text(curl, CURLOPT_PROTOCOLS_STR, "https") == -1 ||
 	    set_text(curl, CURLOPT_USERAGENT, "Outpost/" OUTPOST_VERSION) == -1)
 		return -1;
-	if (options->proxy != NULL && *options->proxy != '\0' &&
-	    set_text(curl, CURLOPT_PROXY, options->proxy) == -1)
+	if (account->proxy != NULL && *account->proxy != '\0' &&
+	    set_text(curl, CURLOPT_PROXY, account->proxy) == -1)
 		return -1;
-	return set_trust(curl, options);
+	return set_trust(curl, account);
 }
 
 static int
 untrusted(const struct http *http, const char *host, const char *why,
     struct error *err)
 {
-	const char *store = http->options.ca_dir != NULL
-				? http->options.ca_dir
-				: http->options.ca_file;
+	const char *store = http->account->ca_dir != NULL
+				? http->account->ca_dir
+				: http->account->ca_file;
 
 	error_set(err, EX_CONFIG, "4.7.5", "cannot trust '%s': %s", host, why);
 	error_hint(err,
@@ -208,15 +209,21 @@ unreachable(
 	    "in outpost.conf");
 }
 
+int
+http_hint_foreign(struct error *err, const char *host)
+{
+	return error_hint(err,
+	    "a proxy, captive portal or firewall may answer in its place; see "
+	    "what a browser on this machine gets from https://%s/",
+	    host);
+}
+
 static int
 foreign(const char *host, const char *what, struct error *err)
 {
 	error_set(
 	    err, EX_TEMPFAIL, "4.4.0", "the answer of '%s' %s", host, what);
-	return error_hint(err,
-	    "a proxy, captive portal or firewall may answer in its place; see "
-	    "what a browser on this machine gets from https://%s/",
-	    host);
+	return http_hint_foreign(err, host);
 }
 
 static int
@@ -312,7 +319,7 @@ begin(struct http *http, const char *url, double deadline,
 {
 	http_response_release(response);
 	curl_easy_reset(http->curl);
-	if (set_rules(http->curl, &http->options) == -1 ||
+	if (set_rules(http->curl, http->account) == -1 ||
 	    set_text(http->curl, CURLOPT_URL, url) == -1)
 		return -1;
 	curl_easy_setopt(http->curl, CURLOPT_WRITEFUNCTION, take_body);
@@ -355,7 +362,7 @@ http_post(struct http *http, const char *url, const struct http_form *form,
 		return no_memory(err);
 	if (strncasecmp(url, "https://", 8) != 0)
 		return bad_settings(host, "authority is not https", err);
-	if (is_missing(http->options.ca_dir))
+	if (is_missing(http->account->ca_dir))
 		return bad_settings(
 		    host, "the certificate folder of ca_dir is missing", err);
 	if (form->body.full)

@@ -10,7 +10,7 @@
  *
  *	struct http_form form;
  *	struct http_response answer;
- *	struct http *http = http_new(&options);
+ *	struct http *http = http_new(account);
  *
  *	http_form_init(&form);
  *	http_form_add(&form, "grant_type", "client_credentials");
@@ -31,6 +31,7 @@
 
 #include "base/buf.h"
 
+struct account;
 struct error;
 
 #define HTTP_BODY_MAX		(1024u * 1024)	/* bytes of an answer */
@@ -43,13 +44,6 @@ struct error;
 #define HTTP_CONNECT_SECONDS	10
 #define HTTP_LOCAL_CONNECT_SECONDS 1
 #define HTTP_RETRY_AFTER_MAX	3600u		/* seconds; more is cut */
-
-struct http_options {
-	const char *ca_dir;	/* hashed folder, or NULL */
-	const char *ca_file;	/* bundle, or NULL */
-	const char *proxy;	/* NULL or "": what the environment says, which
-				 * is empty in a program with rights */
-};
 
 /* Fields of an application/x-www-form-urlencoded body. */
 struct http_form {
@@ -73,8 +67,10 @@ struct http_response {
 
 struct http;
 
-/* The options' strings must outlive it. Free accepts NULL. */
-struct http *http_new(const struct http_options *);
+/* For requests of this account, which must outlive it: its trust store and its
+ * proxy; where it names none, what the environment says, which is empty in a
+ * program with rights. Free accepts NULL. */
+struct http *http_new(const struct account *);
 void	http_free(struct http *);
 
 void	http_form_init(struct http_form *);
@@ -101,6 +97,9 @@ int	http_post(struct http *, const char *url, const struct http_form *,
 int	http_get_local(struct http *, const char *url,
 	    const struct http_header *, size_t count, double deadline,
 	    struct http_response *, struct error *);
+
+/* The hint where an answer is none of that host's. Returns -1. */
+int	http_hint_foreign(struct error *, const char *host);
 
 /* The host of a URL (with the port if it has one), for messages. Returns
  * 'out'. */

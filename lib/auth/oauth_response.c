@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <sysexits.h>
 
+#include "auth/http.h"
 #include "auth/redact.h"
 #include "base/encode.h"
 #include "base/error.h"
@@ -133,10 +134,7 @@ answer_open(struct answer *a, const char *body, size_t len)
 	    len == 0 ? "empty answer, not JSON from '%s'"
 		     : "not JSON from '%s'",
 	    a->host);
-	return error_hint(a->err,
-	    "a proxy, captive portal or firewall may answer in its place; "
-	    "see what a browser on this machine gets from https://%s/",
-	    a->host);
+	return http_hint_foreign(a->err, a->host);
 }
 
 static int

@@ -251,8 +251,6 @@ ask(struct renewal *r, const struct grant *grant, const char *credential,
     struct oauth_token *answer, struct error *err)
 {
 	const struct account *account = r->account;
-	const struct http_options options = { account->ca_dir, account->ca_file,
-		account->proxy };
 	char hash[ENCODE_SHA256_HEX_SIZE];
 	struct error why;
 	int result;
@@ -263,7 +261,7 @@ ask(struct renewal *r, const struct grant *grant, const char *credential,
 		*err = why;
 		return -1;
 	}
-	r->oauth.http = http_new(&options);
+	r->oauth.http = http_new(account);
 	result = grant->ask(r, credential, answer, &why);
 	http_free(r->oauth.http);
 	if (result == -1) {

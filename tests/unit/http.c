@@ -10,6 +10,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "account/config.h"
 #include "auth/http.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -70,8 +71,8 @@ static int
 post(const char *url, const struct http_form *form, double seconds,
     struct error *err)
 {
-	const struct http_options options = { .ca_dir = "/tmp" };
-	struct http *http = http_new(&options);
+	const struct account account = { .ca_dir = (char[]){ "/tmp" } };
+	struct http *http = http_new(&account);
 	struct http_response response;
 	int result;
 
@@ -102,9 +103,11 @@ plain_http_is_refused(void **state)
 static int
 get(const char *url, const char *value, struct error *err)
 {
-	const struct http_options options = { .proxy = "http://127.0.0.1:1" };
+	const struct account account = {
+		.proxy = (char[]){ "http://127.0.0.1:1" },
+	};
 	const struct http_header header = { "Metadata", value };
-	struct http *http = http_new(&options);
+	struct http *http = http_new(&account);
 	struct http_response response;
 	int result;
 
