@@ -63,6 +63,25 @@ def test_php_mail_is_false_when_nothing_was_sent(outpost, office):
         "bool(false)\n"
 
 
+@need("php")
+def test_php_mails_fifth_argument_leads_nowhere(outpost, office):
+    """It comes from a form at times; what is sent goes the usual way."""
+    (outpost.folder / "evil.conf").write_text(
+        outpost.config.read_text().replace(f"host = {office.host}",
+                                           "host = evil.example"))
+    there = sorted(outpost.folder.iterdir())
+    here = outpost.folder
+    for words, sent in ((f"-C{here}/evil.conf", False), ("-bd", False),
+                        ("-be", False), (f"-OQueueDirectory={here} -oQ{here} "
+                                         f"-X{here}/shell.php", True)):
+        out = php(outpost, 'var_dump(mail("a@b.example", "S", '
+                  f'"<?php ?>", "", "{words}"));')
+        assert out == f"bool({str(sent).lower()})\n", words
+    assert sorted(outpost.folder.iterdir()) == there
+    [m] = office.messages
+    assert m.addresses == ["a@b.example"] and m.user == ACCOUNT
+
+
 @need("bsd-mailx")
 def test_bsd_mailx(outpost, office):
     (outpost.folder / "mailrc").write_text(f"set sendmail={SENDMAIL}\n")

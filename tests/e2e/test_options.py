@@ -26,8 +26,10 @@ def office(shared_office):
 
 @pytest.fixture(scope="module")
 def one(tmp_path_factory, office):
-    return Outpost(tmp_path_factory.mktemp("outpost"), office,
-                   rate="1000/1s")
+    outpost = Outpost(tmp_path_factory.mktemp("outpost"), office,
+                      rate="1000/1s")
+    send(outpost, WORD)         # its folders are there from now on
+    return outpost
 
 
 @pytest.fixture
@@ -635,6 +637,16 @@ def test_a_hostile_command_line_does_no_harm(outpost, office, bait, arguments,
         [sender] = message.header("From")
         assert re.search(rf"(^|<){ACCOUNT}>?$", sender)
         assert message.raw.split(b"\r\n\r\n")[0].isascii()
+
+
+def test_words_that_name_files_and_programs_are_local_users(outpost, bait):
+    """Whose mail goes to admin, or here to the account."""
+    there = tree(outpost.folder)
+    for word in ("{}/mbox", "|{}/x", '"|touch {}/x"', '":include:/etc/passwd"',
+                 "~root", "$HOME", "`id`"):
+        message = send(outpost, "--", *fill([word], bait))
+        assert message.addresses[0] in (ACCOUNT, "it@contoso.com"), word
+    assert tree(outpost.folder) == there
 
 
 @pytest.mark.skipif(SANITIZED or UNDER or not shutil.which("strace"),
