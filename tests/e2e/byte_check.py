@@ -238,13 +238,12 @@ class Written:
         return kept
 
     def _names_for(self, given):
+        """A Sender stays if it is the first of the account's own."""
         if given.key != "sender":
             return [given.name]
-        own = [a for _, a in mailboxes(given.value)]
-        first = given is next(f for f in self.fields if f.key == "sender")
-        if first and len(own) == 1 and self._is_own(own[0]):
-            return [given.name]
-        return ["X-Original-Sender"]
+        own = [f for f in self.fields if f.key == "sender" and
+               [self._is_own(a) for _, a in mailboxes(f.value)] == [True]]
+        return [given.name if own and own[0] is given else "X-Original-Sender"]
 
     def _field_faults(self, given, got):
         if given.key == "from" and not self._is_from_allowed():

@@ -164,6 +164,8 @@ SAMPLES = {
     "from-several": field("From: a@x.example, Alerts <alerts@contoso.com>\n"
                           "From: c@y.example\nSender: alerts@contoso.com\n"
                           "Sender: z@y.example"),
+    "sender-second": field("Sender: z@y.example\nSender: alerts@contoso.com\n"
+                           "Sender: ALERTS@contoso.com"),
     "from-empty": field("From:\nSubject: s"),
     "from-broken": field("From: not an \"address\nSubject: s"),
     "from-obsolete": field("From: <@x.example,@y.example:ALERTS@contoso.com>"),
