@@ -72,11 +72,13 @@ def _parser() -> argparse.ArgumentParser:
         help="apply 3 connections, 30 messages a minute, 10000 recipients")
     add("--profile", choices=("m365", "outlook", "hve"), default="m365")
     add("--mailbox", action="append", default=[], metavar="ADDRESS",
-        help="a further mailbox; may be repeated")
+        help="a further mailbox beside alerts@contoso.com; the first of "
+             "them is the one that is printed; may be repeated")
     add("--app-secret", metavar="SECRET",
         help="also register an app with that secret, for every mailbox")
     add("--auto-approve", nargs="?", const="", metavar="ADDRESS",
-        help="approve every sign-in at once, as the first mailbox")
+        help="approve every sign-in at once, as the mailbox that is "
+             "printed")
     add("--auth-delay", type=float, default=5.0, metavar="SECONDS",
         help="how long a refused AUTH is held back (5)")
     add("--device-interval", type=int, default=5, metavar="SECONDS",
