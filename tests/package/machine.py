@@ -6,6 +6,9 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[2]
+ACCOUNT = "alerts@contoso.com"
+SIMPLE = "To: a@example.org\nSubject: {}\n\nBody\n"
 CALLERS = "php-cli bsd-mailx git git-email libmailtools-perl cron"
 PATIENCE = 120
 OFFLINE = 'Acquire::http::Proxy "http://127.0.0.1:9";\n' \
@@ -15,7 +18,6 @@ mount --bind "$0" "$0"
 mount -t proc proc "$0/proc"
 mount --rbind /dev "$0/dev"
 mount -t tmpfs tmpfs "$0/run"
-mount -t tmpfs -o mode=1777 tmpfs "$0/tmp"
 [ ! -d "$0/src" ] || mount --bind "$1" "$0/src"
 shift
 exec chroot "$0" "$@"
@@ -39,11 +41,15 @@ class Machine:
     def make(cls, root: Path, package: Path) -> "Machine":
         """A fresh Debian 12 without a mail server, and in apt's cache what
         the package and the programs that send mail need."""
+        lists = Path("/etc/apt/sources.list.d")
         sources = [str(p) for p in [Path("/etc/apt/sources.list"),
-                                    *Path("/etc/apt/sources.list.d").glob("*")]
+                                    *lists.glob("*.list"),
+                                    *lists.glob("debian.sources")]
                    if p.is_file() and p.stat().st_size]
         subprocess.run(["mmdebstrap", "--quiet", "--variant=apt",
-                        "--skip=cleanup/apt", "bookworm", str(root), *sources],
+                        "--skip=cleanup/apt",
+                        "--aptopt=Acquire::Retries \"5\"", "bookworm",
+                        str(root), *sources],
                        check=True, timeout=PATIENCE * 4)
         (root / "src").mkdir()
         (root / "etc/hosts").write_text("127.0.0.1 localhost\n")

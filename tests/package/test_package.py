@@ -3,49 +3,14 @@ can, nobody reads what is not his, and it leaves as it came."""
 import os
 import shutil
 import subprocess
-import time
-from pathlib import Path
 
 import pytest
 
-from m365 import Microsoft365
-from machine import CALLERS, Machine
+from machine import ACCOUNT, CALLERS, SIMPLE
 
-ROOT = Path(__file__).resolve().parents[2]
-ACCOUNT = "alerts@contoso.com"
 ADMIN = "it@contoso.com"
-SIMPLE = "To: a@example.org\nSubject: {}\n\nBody\n"
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
-
-
-@pytest.fixture(scope="module")
-def package():
-    subprocess.run(["make", "-s", "deb"], cwd=ROOT, check=True,
-                   stdout=subprocess.DEVNULL)
-    [deb] = (ROOT / "build/deb").glob("outpost-mta_*.deb")
-    return deb
-
-
-@pytest.fixture(scope="module")
-def office(tmp_path_factory):
-    with Microsoft365(tmp_path_factory.mktemp("m365"), device_interval=1,
-                      ) as office:
-        office.auto_approve = ACCOUNT
-        yield office
-    assert not office.internal_errors, office.internal_errors
-
-
-@pytest.fixture(scope="module")
-def pristine(package, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("machine")
-    # Every folder up to the machine's must let its users through.
-    for path in (folder, *folder.parents):
-        if path != Path("/") and not path.stat().st_mode & 0o001:
-            path.chmod(path.stat().st_mode | 0o055)
-    machine = Machine.make(folder / "pristine", package)
-    yield machine
-    machine.remove()
 
 
 def set_up(machine, office):
