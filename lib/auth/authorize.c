@@ -4,6 +4,7 @@
 
 #include "account/config.h"
 #include "auth/http.h"
+#include "auth/oauth.h"
 #include "base/encode.h"
 #include "base/error.h"
 
@@ -72,9 +73,7 @@ make_url(struct authorize *a, const struct account *account, const char *claims)
 
 	make_challenge(challenge, a->verifier);
 	buf_clear(url);
-	buf_addf(url, "%s/", account->authority);
-	http_encode(url, account->tenant);
-	buf_adds(url, "/oauth2/v2.0/authorize");
+	oauth_endpoint(url, account, "authorize");
 	add(url, "client_id", account->client_id);
 	add(url, "response_type", "code");
 	add(url, "redirect_uri", a->redirect_uri);

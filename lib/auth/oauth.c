@@ -37,6 +37,14 @@ struct exchange {
 	struct oauth_failure failure; /* what was refused last */
 };
 
+void
+oauth_endpoint(struct buf *url, const struct account *account, const char *name)
+{
+	buf_addf(url, "%s/", account->authority);
+	http_encode(url, account->tenant);
+	buf_addf(url, "/oauth2/v2.0/%s", name);
+}
+
 static void
 exchange_init(
     struct exchange *x, const struct account *account, const char *endpoint)
@@ -44,10 +52,7 @@ exchange_init(
 	*x = (struct exchange){ .sent = NULL };
 	buf_init(&x->assertion, JWT_MAX);
 	buf_init(&x->url, URL_MAX);
-	buf_adds(&x->url, account->authority);
-	buf_addc(&x->url, '/');
-	http_encode(&x->url, account->tenant);
-	buf_addf(&x->url, "/oauth2/v2.0/%s", endpoint);
+	oauth_endpoint(&x->url, account, endpoint);
 	http_host(x->host, x->url.data);
 	http_form_init(&x->form);
 	http_form_add(&x->form, "client_id", account->client_id);

@@ -72,6 +72,10 @@ int	oauth_device_poll(struct oauth *, const char *device_code,
 	    double deadline, struct oauth_token *, enum oauth_poll *state,
 	    struct error *);
 
+/* Append the URL of one of the tenant's endpoints: "token", "authorize". */
+void	oauth_endpoint(struct buf *url, const struct account *,
+	    const char *name);
+
 /* What time it is there: the Date of the token endpoint's answer to an empty
  * request, 0 where it names none. */
 int	oauth_date(struct oauth *, double deadline, time_t *date,

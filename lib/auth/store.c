@@ -45,7 +45,7 @@ hint_writable(struct error *err)
 static int
 make_folder(const struct config *config, struct error *err)
 {
-	char *folder = xasprintf("%s/%s", config->state_dir, FOLDER);
+	char *folder = xasprintf("%s/" FOLDER, config->state_dir);
 	int result = file_make_folder(folder, 0700, err);
 
 	free(folder);

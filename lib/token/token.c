@@ -12,6 +12,7 @@
 #include "base/xalloc.h"
 #include "token/program.h"
 
+#define FOLDER "tokens"
 #define CACHE_TYPE "access-token"
 #define ANSWER_TYPE "token-answer"
 /* A clock may have been set back a little since the token came. */
@@ -147,7 +148,7 @@ token_cached(struct token *token, const struct config *config,
     const struct account *account, time_t now)
 {
 	char key[ENCODE_SHA256_HEX_SIZE];
-	char *path = token_path(config, "tokens", account);
+	char *path = token_path(config, FOLDER, account);
 	const char *stored;
 	struct record r;
 	struct token read;
@@ -179,7 +180,7 @@ bool
 token_is_idle(
     const struct config *config, const struct account *account, time_t now)
 {
-	char *path = token_path(config, "tokens", account);
+	char *path = token_path(config, FOLDER, account);
 	struct stat status;
 	bool idle = account->auth == AUTH_LOGIN && stat(path, &status) == 0 &&
 		    status.st_mtime + TOKEN_IDLE <= now;
@@ -205,8 +206,8 @@ token_store(const struct token *token, const struct config *config,
     const struct account *account, struct error *err)
 {
 	char key[ENCODE_SHA256_HEX_SIZE];
-	char *folder = xasprintf("%s/tokens", config->state_dir);
-	char *path = token_path(config, "tokens", account);
+	char *folder = xasprintf("%s/" FOLDER, config->state_dir);
+	char *path = token_path(config, FOLDER, account);
 	struct buf text;
 	int result = -1;
 
@@ -231,7 +232,7 @@ int
 token_forget(const struct config *config, const struct account *account,
     struct error *err)
 {
-	char *path = token_path(config, "tokens", account);
+	char *path = token_path(config, FOLDER, account);
 	int result = file_remove(path, err);
 
 	free(path);
