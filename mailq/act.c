@@ -128,7 +128,7 @@ change(struct work *w, struct entry *e, struct error *err)
 	}
 }
 
-/* Is it there and the caller's to touch? Then it is changed, or said why not. */
+/* Is it there and the caller's to touch? Then change it, or say why not. */
 static bool
 act_on(struct work *w, enum entry_folder folder, const char *id)
 {

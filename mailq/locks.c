@@ -1,6 +1,5 @@
 #include "mailq/locks.h"
 
-#include <stdint.h>
 #include <sys/stat.h>
 
 #include "base/xalloc.h"

@@ -12,8 +12,6 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "base/xalloc.h"
-#include "queue/queue.h"
 
 #define HELP 1 /* has no letter: -h is --hold */
 

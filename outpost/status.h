@@ -18,7 +18,7 @@
 /* Days; a certificate wants somebody's time before it ends. */
 #define STATUS_CERTIFICATE_WARN	30
 #define STATUS_DAILY_WARN	80		/* per cent of `daily` */
-#define STATUS_QUEUE_WARN	(4 * 3600)	/* seconds that a message waits */
+#define STATUS_QUEUE_WARN	(4 * 3600)	/* seconds in the queue */
 #define STATUS_DAY		86400
 
 /* Exit codes of monitoring plugins. */

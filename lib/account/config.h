@@ -25,8 +25,8 @@
 struct error;
 
 #define CONFIG_FILE_MAX		(1024u * 1024)	/* bytes */
-#define CONFIG_LINE_MAX		199u		/* bytes that inih keeps of a line */
-#define CONFIG_SECTION_MAX	49u		/* bytes that it keeps of a name */
+#define CONFIG_LINE_MAX		199u	/* bytes that inih keeps of a line */
+#define CONFIG_SECTION_MAX	49u	/* bytes that it keeps of a name */
 #define CONFIG_ACCOUNTS_MAX	1000u
 
 enum config_auth {
@@ -80,7 +80,7 @@ struct account {
 	long long port;
 	char *authority;		/* https://… without a final slash */
 	char *scope;			/* as asked for at the token endpoint */
-	char *ca_dir;			/* hashed folder; NULL when ca_file is used */
+	char *ca_dir;			/* hashed; NULL when ca_file is used */
 	char *ca_file;
 	char *proxy;			/* "" for none */
 	long long connections;
@@ -90,7 +90,7 @@ struct account {
 	long long max_size;		/* bytes */
 	long long max_recipients;	/* in a transaction */
 	bool chunking;
-	int line;			/* of the section's head, for messages */
+	int line;			/* where the section begins */
 };
 
 struct config {

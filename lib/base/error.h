@@ -42,7 +42,7 @@ struct error {
 	bool uncertain;			/* content sent, no reply came */
 	bool untried;			/* a limit or hold of ours: no server
 					 * was asked. Not kept in records. */
-	int reply;			/* code of the server's reply, 0: none */
+	int reply;			/* the server's code, 0: none */
 	char status[ERROR_STATUS_SIZE];	/* RFC 3463, as in "4.4.1" */
 	char text[ERROR_TEXT_SIZE];
 	char hint[ERROR_HINT_SIZE];	/* may be empty */

@@ -1,7 +1,6 @@
 #include "base/log.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <syslog.h>

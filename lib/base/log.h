@@ -30,8 +30,8 @@ void	log_open(enum log_target, const char *program, const char *path);
 #define LOG_TAG_SIZE	33
 char	*log_tag(char out[LOG_TAG_SIZE], const char *text);
 
-/* priority: LOG_INFO, LOG_WARNING, LOG_ERR … of syslog(3). The line is cleaned as
- * a whole and cut at 2 kB. */
+/* priority: LOG_INFO, LOG_WARNING, LOG_ERR … of syslog(3). The line is cleaned
+ * as a whole and cut at 2 kB. */
 void	log_line(int priority, const char *format, ...)
 	    __attribute__((format(printf, 2, 3)));
 

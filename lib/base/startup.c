@@ -5,7 +5,6 @@
 #include <grp.h>
 #include <pwd.h>
 #include <signal.h>
-#include <stdint.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -138,7 +137,7 @@ take_ids(uid_t uid, gid_t gid, struct error *err)
 {
 	uid_t real, effective, saved;
 
-	/* Root started a set-id program: its groups can only be left as root. */
+	/* Root started a set-id program: only as root can it leave groups. */
 	if ((getuid() == 0 && seteuid(0) == -1) ||
 	    (geteuid() == 0 && setgroups(0, NULL) == -1) ||
 	    setresgid(gid, gid, gid) == -1 || setresuid(uid, uid, uid) == -1)

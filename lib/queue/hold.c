@@ -1,6 +1,5 @@
 #include "queue/hold.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -19,7 +18,6 @@
 #define LOCK_FILE "hold-lock"
 #define LOCK_SECONDS 2.0
 #define TEXT_MAX (16u * 1024)
-#define TIME_MAX 9999999999LL
 
 static const char *const source_names[] = {
 	[HOLD_FROM_LOGIN] = "login",
@@ -104,9 +102,11 @@ hold_read(const struct config *config, const struct account *account,
 	record_init(&r);
 	if (read_record(config, account, HOLD_FILE, HOLD_TYPE, &r) == -1 ||
 	    parse_source(record_get(&r, "source"), &hold.source) == -1 ||
-	    record_get_number(&r, "since", 0, TIME_MAX, &since) == -1 ||
-	    record_get_number(&r, "refused", 0, TIME_MAX, &refused) == -1 ||
-	    record_get_number(&r, "next_probe", 0, TIME_MAX, &next) == -1 ||
+	    record_get_number(&r, "since", 0, RECORD_TIME_MAX, &since) == -1 ||
+	    record_get_number(&r, "refused", 0, RECORD_TIME_MAX, &refused) ==
+		-1 ||
+	    record_get_number(&r, "next_probe", 0, RECORD_TIME_MAX, &next) ==
+		-1 ||
 	    record_get_number(&r, "interval", 1, INT_MAX, &interval) == -1 ||
 	    record_get_error(&r, &hold.why) == -1)
 		goto out;
@@ -261,7 +261,7 @@ hold_paused(const struct config *config, const struct account *account,
 
 	record_init(&r);
 	if (read_record(config, account, PAUSE_FILE, PAUSE_TYPE, &r) == 0 &&
-	    record_get_number(&r, "until", 0, TIME_MAX, &until) == 0 &&
+	    record_get_number(&r, "until", 0, RECORD_TIME_MAX, &until) == 0 &&
 	    record_get_error(&r, &read) == 0 && until > now &&
 	    until <= now + HOLD_PAUSE_SECONDS) {
 		*why = read;

@@ -33,7 +33,7 @@ struct config;
 /* What drew it, and so what can tell that it is over. */
 enum hold_source {
 	HOLD_FROM_LOGIN,	/* token, connection or AUTH */
-	HOLD_FROM_MESSAGE,	/* a message, which login is too early to tell */
+	HOLD_FROM_MESSAGE,	/* a message: AUTH is too early to tell */
 };
 
 struct hold {

@@ -21,8 +21,8 @@ struct account;
 struct config;
 struct error;
 
-#define LEARNED_MAX		64u	/* lessons of an account; the oldest go */
-#define LEARNED_USER_MAX	16u	/* denied addresses of a user; likewise */
+#define LEARNED_MAX		64u	/* of an account; the oldest go */
+#define LEARNED_USER_MAX	16u	/* denied to a user; likewise */
 
 #define LEARNED_DENIED_SECONDS	3600
 

@@ -35,8 +35,8 @@ struct rate {
 	size_t count;
 	bool mended;				/* a time or the hour was ahead
 						 * and is 'now' */
-	long long hour;				/* since 1970: the current one … */
-	long long recipients[RATE_HOURS];	/* … is at hour % RATE_HOURS */
+	long long hour;			/* since 1970: the current one … */
+	long long recipients[RATE_HOURS]; /* … is at hour % RATE_HOURS */
 };
 
 void	rate_init(struct rate *);

@@ -27,7 +27,7 @@ struct spool {
 	uint64_t size;		/* bytes written */
 	char *path;		/* of a file with a name, or NULL */
 	bool queueable;		/* it lies in the queue's folder */
-	struct incoming *incoming; /* whose bounds hold, or NULL; the caller's */
+	struct incoming *incoming; /* its bounds, or NULL; the caller's */
 };
 
 void	spool_init(struct spool *);

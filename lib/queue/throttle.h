@@ -10,9 +10,9 @@
  * third of the rate to these.
  *
  *	throttle_init(&t, config, account, THROTTLE_DIRECT);
- *	throttle_enter(&t, deadline, &err);		place and slot
+ *	throttle_enter(&t, deadline, &err);	place and slot
  *	… connect, log in …
- *	throttle_charge(&t, recipients, deadline, &err);	before MAIL, each time
+ *	throttle_charge(&t, recipients, deadline, &err);	before each MAIL
  *	throttle_leave(&t);
  *
  * Where the files cannot be used, mail goes without: the log says so.

@@ -1,7 +1,6 @@
 #include "smtp/client.h"
 
 #include <errno.h>
-#include <stdint.h>
 #include <sysexits.h>
 #include <unistd.h>
 

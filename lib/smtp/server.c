@@ -1,7 +1,6 @@
 #include "smtp/server.h"
 
 #include <stdarg.h>
-#include <stdint.h>
 #include <sysexits.h>
 
 #include "base/buf.h"

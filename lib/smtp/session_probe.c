@@ -1,4 +1,4 @@
-/* The steps that ask whether the server would take a sender: MAIL, then RSET. */
+/* The steps that ask whether a server would take a sender: MAIL, then RSET. */
 #include <sysexits.h>
 
 #include "base/xalloc.h"

@@ -13,7 +13,6 @@
 
 #include "base/buf.h"
 #include "base/error.h"
-#include "base/file.h"
 #include "base/xalloc.h"
 #include "smtp/dial.h"
 #include "smtp/verdict.h"

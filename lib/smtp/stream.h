@@ -35,7 +35,7 @@ struct waiter;
 
 struct stream_trust {
 	const char *ca_dir;	/* hashed folder, or NULL */
-	const char *ca_file;	/* PEM bundle, or NULL; both: either one's roots */
+	const char *ca_file;	/* PEM bundle, or NULL; of both, all */
 };
 
 /* Keep OpenSSL from reading its configuration. stream_start_tls() does it; a

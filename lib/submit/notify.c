@@ -1,6 +1,5 @@
 #include "submit/notify.h"
 
-#include <sysexits.h>
 #include <syslog.h>
 #include <unistd.h>
 

@@ -9,8 +9,9 @@
  *
  * A hold that a login drew is over with the next login that succeeds; one that
  * a message drew, with the next message that does. Who signs in meanwhile need
- * not wait for a probe: the token of that is newer than the refusal. A message that draws one
- * again while others of its account pass is at fault itself, and refused.
+ * not wait for a probe: the token of that is newer than the refusal. A message
+ * that draws one again while others of its account pass is at fault itself, and
+ * refused.
  */
 #ifndef STANDING_H
 #define STANDING_H

@@ -5,7 +5,6 @@
 #include <time.h>
 
 #include "account/config.h"
-#include "base/buf.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"

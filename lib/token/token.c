@@ -3,7 +3,6 @@
 #include <ctype.h>
 #include <stdint.h>
 #include <sys/stat.h>
-#include <sysexits.h>
 
 #include "account/config.h"
 #include "base/error.h"
