@@ -435,17 +435,19 @@ queue_move(
 		envelope_path(dir, from, e->id),
 		envelope_path(dir, to, e->id),
 	};
-	int result = make_folder(dir, folder_names[to], err);
+	int saved = 0, result = make_folder(dir, folder_names[to], err);
 
 	if (result == 0 && to == ENTRY_ACTIVE && e->kept != e->size)
 		result = error_set(err, EX_DATAERR, "5.3.4",
 		    "only the first %llu of %llu bytes of message %s were kept",
 		    (unsigned long long)e->kept, (unsigned long long)e->size,
 		    e->id);
-	if (result == 0)
-		result = queue_save(dir, e, err);
-	if (result == 0)
-		result = move_files(paths, err);
+	if (result == 0) {
+		saved = queue_save(dir, e, err);
+		result = saved == 0 || to == ENTRY_FAILED
+			     ? move_files(paths, err)
+			     : -1;
+	}
 	if (result == 0) {
 		e->folder = to;
 		result = sync_folder(dir, to, err);
@@ -453,6 +455,8 @@ queue_move(
 		if (result == 0)
 			result = shorten(e, e->body_fd, err);
 	}
+	if (saved == -1)
+		result = -1;
 	for (size_t i = 0; i < 4; i++)
 		free(paths[i]);
 	return result;

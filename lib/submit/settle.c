@@ -128,7 +128,11 @@ keep_failed(const struct settle *s, struct entry *e, struct spool *spool)
 		result = queue_add(dir, e, spool, &trouble);
 	}
 	if (result == -1)
-		complain(e, "cannot be kept as failed", &trouble);
+		complain(e,
+		    is_queued(e) && e->folder == ENTRY_FAILED
+			? "is kept as failed, but without what became of it"
+			: "cannot be kept as failed",
+		    &trouble);
 }
 
 static void

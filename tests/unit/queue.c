@@ -5,6 +5,8 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sysexits.h>
 
 #include "base/error.h"
@@ -144,6 +146,33 @@ it_moves_to_failed_and_back_under_its_lock(void **state)
 	assert_false(is_there(dir, "failed", e.id, ".body"));
 	entry_release(&e);
 	entry_release(&other);
+}
+
+static void
+what_was_refused_is_set_apart_though_the_disk_takes_no_more(void **state)
+{
+	const char *dir = *state;
+	struct rlimit usual, none;
+	struct entry e;
+	struct error err;
+
+	entry_init(&e);
+	assert_int_equal(add_message(dir, &e, "body", &err), 0);
+	(void)signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &usual), 0);
+	none = usual;
+	none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	assert_int_equal(queue_move(dir, &e, ENTRY_FAILED, &err), -1);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &usual), 0);
+	assert_int_equal(err.exit_code, EX_IOERR);
+	assert_int_equal(e.folder, ENTRY_FAILED);
+	assert_true(is_there(dir, "failed", e.id, ".env"));
+	assert_true(is_there(dir, "failed", e.id, ".body"));
+	assert_false(is_there(dir, "active", e.id, ".env"));
+	assert_false(is_there(dir, "active", e.id, ".body"));
+	assert_int_equal(queue_remove(dir, &e, &err), 0);
+	entry_release(&e);
 }
 
 static void
@@ -389,6 +418,8 @@ main(void)
 		cmocka_unit_test(what_was_saved_is_there_with_its_time),
 		cmocka_unit_test(what_was_removed_is_gone),
 		cmocka_unit_test(it_moves_to_failed_and_back_under_its_lock),
+		cmocka_unit_test(
+		    what_was_refused_is_set_apart_though_the_disk_takes_no_more),
 		cmocka_unit_test(of_a_body_that_failed_a_megabyte_is_kept),
 		cmocka_unit_test(corrupt_messages_are_set_aside_and_kept),
 		cmocka_unit_test(a_name_that_is_taken_is_not_taken_twice),
