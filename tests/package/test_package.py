@@ -1,6 +1,7 @@
 """The Debian package on a fresh machine: everything on it that sends mail
 can, nobody reads what is not his, and it leaves as it came."""
 import os
+import re
 import shutil
 import subprocess
 
@@ -53,6 +54,15 @@ def wait_in_queue(machine, office):
 
 
 # ---- what is installed
+
+def test_lintian_finds_neither_error_nor_warning(package):
+    [changes] = package.parent.glob("*.changes")
+    done = subprocess.run(["lintian", "--allow-root", changes], text=True,
+                          capture_output=True)
+    assert not re.findall(r"^[EW]: .*", done.stdout, re.M), done.stdout
+    assert done.returncode == 0, done
+
+
 
 def test_programs_and_folders_are_their_owners(machine):
     for path, rights in (
