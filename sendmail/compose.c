@@ -256,24 +256,60 @@ compose_lines(const struct message *m, const struct content *body)
 	return header_content_lines(&m->header);
 }
 
+/* Do those before name it already? */
+static bool
+is_named_before(const struct mailbox_list *list, size_t i)
+{
+	char *address = mailbox_address(&list->items[i]);
+	bool named = false;
+
+	for (size_t k = 0; k < i && !named; k++) {
+		char *other = mailbox_address(&list->items[k]);
+
+		named = address_same(other, address);
+		free(other);
+	}
+	free(address);
+	return named;
+}
+
+/* The recipients of the command line, as they stand there: who is behind an
+ * alias is not disclosed. */
+static int
+name_recipients(const struct options *o, struct buf *names)
+{
+	struct mailbox_list list;
+	int result = 0;
+
+	mailbox_list_init(&list);
+	for (size_t i = 0; i < o->recipient_count && result == 0; i++)
+		result = address_parse_argument(&list, o->recipients[i], NULL);
+	for (size_t i = 0; i < list.count && !names->full; i++) {
+		char *address = mailbox_address(&list.items[i]);
+
+		if (!is_named_before(&list, i)) {
+			(void)buf_adds(names, names->len == 0 ? "" : ",\r\n\t");
+			address_format(names, NULL, address);
+		}
+		free(address);
+	}
+	mailbox_list_release(&list);
+	return result == -1 || names->full ? -1 : 0;
+}
+
 /* What To says where the header names nobody, in 'names' if need be. Who is
  * named by Bcc, or would make the field too long, is not disclosed. */
 static const char *
 no_recipient(const struct message *m, struct buf *names)
 {
-	const struct envelope *e = &m->envelope;
-
 	buf_init(names, TO_MAX);
 	if (m->options->no_recipient == NO_RECIPIENT_NONE)
 		return NULL;
 	if (m->options->no_recipient != NO_RECIPIENT_TO ||
 	    m->options->recipients_from_header || header_has(&m->header, "Bcc"))
 		return COMPLETE_UNDISCLOSED;
-	for (size_t i = 0; i < e->count; i++) {
-		(void)buf_adds(names, i == 0 ? "" : ",\r\n\t");
-		address_format(names, NULL, e->recipients[i].address);
-	}
-	return names->full ? COMPLETE_UNDISCLOSED : names->data;
+	return name_recipients(m->options, names) == -1 ? COMPLETE_UNDISCLOSED
+							: names->data;
 }
 
 static int

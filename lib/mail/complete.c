@@ -256,7 +256,6 @@ add_received(struct header *h, const struct completion *c)
 static void
 add_missing(struct header *h, const struct completion *c)
 {
-	show_all_local_names(h, c);
 	add_date(h, c);
 	if (!header_has(h, "Message-ID"))
 		add_id(h, c, "Message-ID", "");
@@ -264,6 +263,7 @@ add_missing(struct header *h, const struct completion *c)
 	if (c->no_recipient != NULL && !header_has(h, "To") &&
 	    !header_has(h, "Cc"))
 		header_append(h, "To", c->no_recipient);
+	show_all_local_names(h, c);
 	complete_resent(h, c);
 }
 

@@ -142,6 +142,22 @@ def test_a_header_shows_where_a_local_name_led(outpost):
     assert b"solo@fabrikam.com" not in m.raw
 
 
+def test_a_to_that_is_added_names_who_was_named(outpost):
+    """… on the command line, and not who is behind an alias."""
+    result = outpost.sendmail(
+        "-ONoRecipientAction=add-to", "staff", "root", "solo",
+        "a@example.org, b@example.org", "a@example.org",
+        input="Subject: s\n\nB\n")
+    assert result.code == OK, result
+    m = outpost.office.messages[-1]
+    assert [" ".join(value.split()) for value in m.header("To")] == [
+        f"staff on {HOST} <{ACCOUNT}>, root <ann@fabrikam.com>, "
+        f"solo on {HOST} <{ACCOUNT}>, <a@example.org>, <b@example.org>"]
+    for name in ("carl", "dora", "boss", "solo"):
+        assert f"{name}@fabrikam.com" in m.addresses
+        assert f"{name}@fabrikam.com".encode() not in m.raw
+
+
 def test_what_is_no_place_for_mail_is_left_out_and_told(outpost):
     result = outpost.sendmail("program", "disk", "staff", input="\nB\n")
     assert result.code == OK, result
