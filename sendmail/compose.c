@@ -41,7 +41,8 @@ message_release(struct message *m)
 	m->shown = NULL;
 }
 
-/* Add those that a local one leads to; what it was is kept for notifications. */
+/* Add those that a local one leads to, or none of them; what it was is kept for
+ * notifications. */
 static int
 add_local(struct message *m, const struct mailbox *mailbox, const char *written,
     struct error *err)
@@ -64,6 +65,8 @@ add_local(struct message *m, const struct mailbox *mailbox, const char *written,
 			result = -1;
 		free(address);
 	}
+	if (result == -1)
+		envelope_cut(e, before);
 	for (size_t i = before; i < e->count; i++)
 		e->recipients[i].original = dsn_orcpt(local);
 	mailbox_list_release(&targets);

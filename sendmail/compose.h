@@ -48,8 +48,8 @@ void	message_init(struct message *, const struct options *,
 void	message_release(struct message *);
 
 /* Add a recipient; a local one is whom its aliases lead to, and a second of
- * the same name is none. EX_DATAERR, EX_NOUSER; EX_CONFIG for aliases that go
- * round. */
+ * the same name is none. After an error none is added. EX_DATAERR, EX_NOUSER;
+ * EX_CONFIG for aliases that go round. */
 int	compose_recipient(struct message *, const struct mailbox *,
 	    struct error *);
 /* Read the header block, collect the recipients, choose the account: after

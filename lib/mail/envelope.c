@@ -24,15 +24,20 @@ envelope_init(struct envelope *e)
 	*e = (struct envelope){ .account = NULL };
 }
 
+static void
+release_recipient(struct recipient *r)
+{
+	free(r->address);
+	free(r->original);
+	free(r->notify);
+	free(r->error);
+}
+
 void
 envelope_release(struct envelope *e)
 {
-	for (size_t i = 0; i < e->count; i++) {
-		free(e->recipients[i].address);
-		free(e->recipients[i].original);
-		free(e->recipients[i].notify);
-		free(e->recipients[i].error);
-	}
+	for (size_t i = 0; i < e->count; i++)
+		release_recipient(&e->recipients[i]);
 	free(e->recipients);
 	free(e->index);
 	free(e->account);
@@ -123,6 +128,22 @@ envelope_add(struct envelope *e, const char *address, struct error *err)
 	put_slot(e->index, e->index_size,
 	    (struct envelope_slot){ .hash = hash, .place = e->count });
 	return 0;
+}
+
+void
+envelope_cut(struct envelope *e, size_t count)
+{
+	struct envelope_slot *before = e->index;
+
+	if (count >= e->count)
+		return;
+	while (e->count > count)
+		release_recipient(&e->recipients[--e->count]);
+	e->index = xcalloc(e->index_size, sizeof(*e->index));
+	for (size_t i = 0; i < e->index_size; i++)
+		if (before[i].place != 0 && before[i].place <= count)
+			put_slot(e->index, e->index_size, before[i]);
+	free(before);
 }
 
 void

@@ -58,6 +58,8 @@ void	envelope_release(struct envelope *);
  * n recipients costs O(n log n) or better, not O(n²). */
 int	envelope_add(struct envelope *, const char *address,
 	    struct error *);
+/* Take those out again that came after the first 'count'. */
+void	envelope_cut(struct envelope *, size_t count);
 /* Remember what became of recipient i: ERROR_NONE in 'verdict' (or NULL) is
  * sent, ERROR_REFUSED is refused, anything else leaves it pending. */
 void	envelope_verdict(struct envelope *, size_t i,

@@ -218,6 +218,17 @@ def test_aliases_that_go_round_are_an_error(outpost, office):
     assert found["@@"][0].startswith("undeliverable: ")
 
 
+def test_a_list_that_is_refused_gets_nothing(outpost):
+    """By SMTP, where the others of the same message do."""
+    outpost.aliases.write_text("all: " + ", ".join(
+        f"u{i}@fabrikam.com" for i in range(50000)) + "\n")
+    commands = ["EHLO x", f"MAIL FROM:<{ACCOUNT}>", "RCPT TO:<a@example.org>",
+                "RCPT TO:<all>", "DATA", "Subject: s", "", "B", ".", "QUIT"]
+    result = outpost.sendmail("-bs", input="\r\n".join(commands) + "\r\n")
+    assert "\n552 5.5.3 the message has more than 50000 recipients" in result.out
+    assert outpost.office.messages[-1].addresses == ["a@example.org"]
+
+
 def test_bv_tells_the_way_and_needs_nothing(outpost):
     outpost.set(port=1)
     try:

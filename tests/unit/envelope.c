@@ -65,6 +65,34 @@ the_most_recipients_are_added_quickly(void **state)
 }
 
 static void
+who_is_cut_out_can_be_added_again(void **state)
+{
+	struct envelope e;
+	struct error err;
+	char address[40];
+
+	(void)state;
+	envelope_init(&e);
+	envelope_cut(&e, 0);
+	for (int round = 0; round < 2; round++) {
+		for (unsigned i = 0; i < 100; i++) {
+			(void)snprintf(
+			    address, sizeof(address), "u%u@example.org", i);
+			assert_int_equal(envelope_add(&e, address, &err), 0);
+		}
+		assert_int_equal(e.count, 100);
+		envelope_cut(&e, 100);
+		envelope_cut(&e, 40);
+		assert_int_equal(e.count, 40);
+		assert_string_equal(
+		    e.recipients[39].address, "u39@example.org");
+	}
+	envelope_cut(&e, 0);
+	assert_int_equal(e.count, 0);
+	envelope_release(&e);
+}
+
+static void
 verdicts_settle_recipients(void **state)
 {
 	struct envelope e;
@@ -342,6 +370,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nobody_is_added_twice),
 		cmocka_unit_test(the_most_recipients_are_added_quickly),
+		cmocka_unit_test(who_is_cut_out_can_be_added_again),
 		cmocka_unit_test(verdicts_settle_recipients),
 		cmocka_unit_test(a_record_holds_all_of_it),
 		cmocka_unit_test(a_cut_record_is_refused_or_whole_lines),
