@@ -18,8 +18,8 @@
 struct buf;
 struct error;
 
-#define RECORD_TEXT_MAX		(16u * 1024 * 1024)	/* bytes in all */
-#define RECORD_FIELDS_MAX	200000u
+#define RECORD_TEXT_MAX		(32u * 1024 * 1024)	/* bytes in all */
+#define RECORD_FIELDS_MAX	400000u
 #define RECORD_KEY_MAX		64u
 #define RECORD_TIME_MAX		9999999999LL	/* seconds since 1970 */
 

@@ -11,6 +11,11 @@
 #include "mail/xtext.h"
 
 #define RECORD_TYPE "envelope"
+/* From so many octets on a verdict's text is cut, and has no hint: what can be
+ * handed on in the first place (HANDOFF_ENVELOPE_MAX) then stays a record,
+ * whatever a server says of each recipient. */
+#define CROWDED (6u * 1024 * 1024)
+#define CROWDED_TEXT 80
 
 /* A hash table over the recipients, open addressing, at most half full. */
 struct envelope_slot {
@@ -210,13 +215,15 @@ same_error(const struct error *a, const struct error *b)
 static void
 put_error(struct buf *out, const struct error *err)
 {
-	char *line = xasprintf("%d %s %u %s %s %s", err->exit_code,
+	bool crowded = out->len > CROWDED;
+	char *line = xasprintf("%d %s %u %s %s %.*s", err->exit_code,
 	    error_class_name(err->class), err->retry_after,
-	    err->uncertain ? "yes" : "no", err->status, err->text);
+	    err->uncertain ? "yes" : "no", err->status,
+	    crowded ? CROWDED_TEXT : ERROR_TEXT_SIZE, err->text);
 
 	record_put(out, "error", line);
 	free(line);
-	if (err->hint[0] != '\0')
+	if (err->hint[0] != '\0' && !crowded)
 		record_put(out, "hint", err->hint);
 }
 

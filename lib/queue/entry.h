@@ -26,7 +26,7 @@
 
 #define ENTRY_HEADER_MAX	(8u * 1024 * 1024)
 #define ENTRY_RECORD_MAX	(64u * 1024)	/* of "message" */
-#define ENTRY_TEXT_MAX		(17u * 1024 * 1024 + ENTRY_HEADER_MAX)
+#define ENTRY_TEXT_MAX		(33u * 1024 * 1024 + ENTRY_HEADER_MAX)
 /* No message is put off for longer, whatever a file's time says. */
 #define ENTRY_DELAY_MAX		86400
 

@@ -277,6 +277,54 @@ hostile_records_are_refused(void **state)
 	buf_release(&text);
 }
 
+/* Else a message that is in the queue could not be read out of it. */
+static void
+the_most_that_can_be_handed_on_comes_back_with_any_verdict(void **state)
+{
+	struct envelope e, back;
+	struct error err, verdict;
+	struct buf text;
+	char address[80], original[190];
+	size_t last = ENVELOPE_RECIPIENTS_MAX - 1;
+
+	(void)state;
+	envelope_init(&e);
+	envelope_init(&back);
+	memset(original, 'x', sizeof(original));
+	memcpy(original, "rfc822;", 7);
+	original[sizeof(original) - 1] = '\0';
+	for (size_t i = 0; i <= last; i++) {
+		(void)snprintf(
+		    address, sizeof(address), "%060zu@example.org", i);
+		envelope_add(&e, address, &err);
+		e.recipients[i].original = xstrdup(original);
+		e.recipients[i].notify = xstrdup("FAILURE");
+		e.recipients[i].told = true;
+	}
+	buf_init(&text, RECORD_TEXT_MAX);
+	envelope_format(&e, &text);
+	/* HANDOFF_ENVELOPE_MAX */
+	assert_in_range(text.len, 15u << 20, 17u << 20);
+	for (size_t i = 0; i <= last; i++) {
+		error_set(&verdict, EX_NOUSER, "5.7.520", "%01000zu", i);
+		error_hint(&verdict, "%01000zu", i);
+		error_class_set(&verdict, ERROR_REFUSED, UINT32_MAX);
+		verdict.uncertain = true;
+		envelope_verdict(&e, i, &verdict);
+	}
+	buf_clear(&text);
+	envelope_format(&e, &text);
+	assert_false(text.full);
+	envelope_release(&e);
+	assert_int_equal(envelope_parse(&back, text.data, text.len, &err), 0);
+	buf_release(&text);
+	assert_int_equal(back.count, last + 1);
+	assert_int_equal(back.recipients[last].state, RECIPIENT_REFUSED);
+	assert_string_equal(back.recipients[last].error->status, "5.7.520");
+	assert_string_equal(back.recipients[last].original, original);
+	envelope_release(&back);
+}
+
 static void
 many_recipients_with_one_verdict_fit_into_a_record(void **state)
 {
@@ -375,6 +423,8 @@ main(void)
 		cmocka_unit_test(a_record_holds_all_of_it),
 		cmocka_unit_test(a_cut_record_is_refused_or_whole_lines),
 		cmocka_unit_test(hostile_records_are_refused),
+		cmocka_unit_test(
+		    the_most_that_can_be_handed_on_comes_back_with_any_verdict),
 		cmocka_unit_test(
 		    many_recipients_with_one_verdict_fit_into_a_record),
 		cmocka_unit_test(xtext_is_as_rfc_3461_says),
