@@ -465,6 +465,36 @@ expand_lines(struct expansion *x, const struct buf *text)
 	return 0;
 }
 
+/* Whose file it is may be another's than the aliases' owner's, who must not be
+ * able to hold mail up: where its lists lead round or to too many, none of them
+ * counts. */
+static int
+expand_included(struct expansion *x, const char *path, const struct buf *text)
+{
+	size_t before = x->targets->count, names = x->aliases->count;
+	bool *done = xmalloc(names + 1);
+	struct error why, *err = x->err;
+	int result;
+
+	memcpy(done, x->done, names);
+	x->include = path;
+	x->left_out = 0;
+	x->err = &why;
+	result = expand_lines(x, text);
+	x->err = err;
+	x->include = NULL;
+	if (result == -1) {
+		mailbox_list_cut(x->targets, before);
+		memcpy(x->done, done, names);
+		result = leave_out_include(x, why.text);
+	} else if (x->left_out > 0)
+		note_line(x->aliases, x->rules, current(x)->line, false,
+		    "alias '%s': left out %zu in '%s' that are no addresses",
+		    current(x)->name, x->left_out, path);
+	free(done);
+	return result;
+}
+
 /* Its content is never shown: the file may be one that the reader of an
  * error has no right to. */
 static int
@@ -482,17 +512,8 @@ expand_include(struct expansion *x, const char *path)
 	buf_init(&text, ALIASES_FILE_MAX);
 	if (x->rules->include(x->rules->arg, path, &text, &why) == -1)
 		result = leave_out_include(x, why.text);
-	else {
-		x->include = path;
-		x->left_out = 0;
-		result = expand_lines(x, &text);
-		x->include = NULL;
-		if (x->left_out > 0)
-			note_line(x->aliases, x->rules, current(x)->line, false,
-			    "alias '%s': left out %zu in '%s' that are no "
-			    "addresses",
-			    current(x)->name, x->left_out, path);
-	}
+	else
+		result = expand_included(x, path, &text);
 	buf_release(&text);
 	return result;
 }

@@ -69,7 +69,8 @@ void	aliases_sizes(const struct aliases *, size_t *longest, size_t *total);
  * such a local name. A target's display name tells the way to it: "alias
  * www-data, alias root", or NULL. EX_CONFIG for a longer loop, more than
  * ALIASES_DEPTH_MAX names behind one another, more than ADDRESS_COUNT_MAX
- * targets, and when nothing is left of 'left'. */
+ * targets, and when nothing is left of 'left'. An include that leads to one of
+ * these is as one that cannot be read. */
 int	aliases_expand(const struct aliases *, const char *name,
 	    const struct aliases_rules *, struct mailbox_list *targets,
 	    struct error *);

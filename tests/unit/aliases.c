@@ -218,6 +218,42 @@ an_include_that_cannot_be_read_goes_to_the_local_user(void **state)
 	    "/etc/aliases:1: alias 'staff': cannot read '/etc/staff'"));
 }
 
+/* It may belong to somebody who is not to hold up the mail of others. */
+static void
+an_include_that_leads_round_or_to_too_many_goes_to_the_local_user(void **state)
+{
+	struct buf text;
+
+	(void)state;
+	parse("root: ops, joe, boss@x.example\n"
+	      "ops: joe, :include:/etc/staff, late@x.example\n"
+	      "joe: j@x.example\nann: a@x.example\n");
+	include_text = "ann, b@x.example\nroot\n";
+	assert_string_equal(
+	    expand("root"), "j@x.example ops late@x.example boss@x.example");
+	assert_non_null(strstr(warnings.data, "/etc/aliases:2: alias 'ops': "));
+	assert_non_null(strstr(warnings.data, "leads back to 'root'; "));
+	assert_string_equal(expand("ops"), "j@x.example ops late@x.example");
+	buf_init(&text, ALIASES_FILE_MAX);
+	for (unsigned i = 0; i <= ADDRESS_COUNT_MAX; i++)
+		buf_addf(&text, "%u@x.example\n", i);
+	include_text = text.data;
+	assert_string_equal(
+	    expand("root"), "j@x.example ops late@x.example boss@x.example");
+	buf_release(&text);
+}
+
+/* What it led to before counts again, once it has failed. */
+static void
+what_a_failed_include_names_is_found_elsewhere(void **state)
+{
+	(void)state;
+	parse("root: :include:/etc/staff, ann\nann: a@x.example\n"
+	      "loop: root\n");
+	include_text = "ann, loop\n";
+	assert_string_equal(expand("root"), "root a@x.example");
+}
+
 static void
 what_an_include_holds_is_never_quoted(void **state)
 {
@@ -395,6 +431,9 @@ main(void)
 		TEST(an_include_is_a_list_with_comments),
 		TEST(an_include_within_an_include_goes_to_the_local_user),
 		TEST(an_include_that_cannot_be_read_goes_to_the_local_user),
+		TEST(
+		    an_include_that_leads_round_or_to_too_many_goes_to_the_local_user),
+		TEST(what_a_failed_include_names_is_found_elsewhere),
 		TEST(what_an_include_holds_is_never_quoted),
 		TEST(loops_end_with_an_error),
 		TEST(a_name_in_its_own_list_is_the_local_user),
