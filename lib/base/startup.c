@@ -133,6 +133,23 @@ leave_session(struct error *err)
 }
 
 static int
+cannot_become(uid_t uid, struct error *err)
+{
+	int why = errno;
+
+	/* A user namespace that does not know the owner of our file. */
+	if (why == EINVAL)
+		return startup_ignored_error(err);
+	error_set(err, EX_TEMPFAIL, "4.3.0", "cannot become uid %ld: %s",
+	    (long)uid, strerror(why));
+	return why != EPERM
+		   ? -1
+		   : error_hint(err,
+			 "root lacks CAP_SETUID or CAP_SETGID; in a container "
+			 "take the set-id bits from submit, token and mailq");
+}
+
+static int
 take_ids(uid_t uid, gid_t gid, struct error *err)
 {
 	uid_t real, effective, saved;
@@ -141,8 +158,7 @@ take_ids(uid_t uid, gid_t gid, struct error *err)
 	if ((getuid() == 0 && seteuid(0) == -1) ||
 	    (geteuid() == 0 && setgroups(0, NULL) == -1) ||
 	    setresgid(gid, gid, gid) == -1 || setresuid(uid, uid, uid) == -1)
-		return error_set(err, EX_TEMPFAIL, "4.3.0",
-		    "cannot become uid %ld: %s", (long)uid, strerror(errno));
+		return cannot_become(uid, err);
 	if (getresuid(&real, &effective, &saved) == -1 || real != uid ||
 	    effective != uid || saved != uid)
 		return error_set(err, EX_TEMPFAIL, "4.3.0",
@@ -306,6 +322,12 @@ int
 startup_become_nobody(struct error *err)
 {
 	if (geteuid() != 0)
+		return 0;
+	/* A container's root that may not change its ids, or knows no others,
+	 * is root by name. */
+	if ((setgroups(0, NULL) == -1 && errno == EPERM) ||
+	    (setresgid(NOBODY, NOBODY, NOBODY) == -1 &&
+		(errno == EPERM || errno == EINVAL)))
 		return 0;
 	return take_ids(NOBODY, NOBODY, err);
 }

@@ -62,7 +62,8 @@ pid_t	startup_fork(int (*work)(void *arg), void *arg);
 /* Become this user for good (groups, gid, uid). As root; otherwise fine when
  * we are that user already, else EX_NOPERM. EX_CONFIG: no such user. */
 int	startup_become(const char *user, struct error *);
-/* As root: give all rights up for those of nobody. Others: nothing. */
+/* As root: give all rights up for those of nobody. Others, and a container's
+ * root that cannot: nothing. */
 int	startup_become_nobody(struct error *);
 
 /* An environment variable's value, NULL where it is unset or empty, as all are

@@ -566,6 +566,155 @@ def test_the_caller_cannot_signal_submit(system, office):
     assert len(office.messages) == 1
 
 
+# A caller who would stop, slow, trace or read the programs with rights. It
+# says what it reached.
+ATTACK = r"""
+import ctypes, os, resource, signal, sys
+libc = ctypes.CDLL(None, use_errno=True)
+PTRACE_SEIZE, PRIO_PROCESS, IOPRIO_SET = 0x4206, 0, 251
+
+def tries(pid):
+    yield from ((signal.Signals(n).name, lambda n=n: os.kill(pid, n))
+                for n in (signal.SIGSTOP, signal.SIGTSTP, signal.SIGTERM,
+                          signal.SIGALRM, signal.SIGXCPU, signal.SIGKILL))
+    for name in ("mem", "environ", "maps", "fd/0", "cwd", "auxv"):
+        yield name, lambda name=name: os.open(f"/proc/{pid}/{name}",
+                                              os.O_RDONLY)
+    yield "fds", lambda: os.listdir(f"/proc/{pid}/fd")
+    yield "ptrace", lambda: check(libc.ptrace(PTRACE_SEIZE, pid, None, None))
+    yield "nice", lambda: os.setpriority(PRIO_PROCESS, pid, 19)
+    yield "cpu", lambda: os.sched_setaffinity(pid, {0})
+    yield "idle", lambda: os.sched_setscheduler(pid, os.SCHED_IDLE,
+                                                os.sched_param(0))
+    yield "ioprio", lambda: check(libc.syscall(IOPRIO_SET, 1, pid, 3 << 13))
+    yield "prlimit", lambda: resource.prlimit(pid, resource.RLIMIT_CPU, (0, 0))
+    yield "oom", lambda: os.write(os.open(f"/proc/{pid}/oom_score_adj",
+                                          os.O_WRONLY), b"1000")
+
+def check(result):
+    if result == -1:
+        raise OSError(ctypes.get_errno(), "refused")
+
+def named(name):
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if open(f"/proc/{pid}/comm").read() == name + "\n":
+                yield int(pid)
+        except OSError:
+            pass
+
+for name in sys.argv[1:]:
+    for pid in named(name):
+        print("found", name)
+        for what, attempt in tries(pid):
+            try:
+                attempt()
+                print("REACHED", name, what)
+            except OSError:
+                pass
+"""
+
+
+@pytest.mark.parametrize("program, fault", [
+    ("submit", "at BODY stall 3"), ("token", "at token stall 3")])
+def test_the_caller_cannot_stop_slow_trace_or_read_it(system, office, program,
+                                                      fault):
+    script = system.root / "attack.py"
+    script.write_text(ATTACK)
+    script.chmod(0o644)
+    office.fault(fault)
+    done = system.run(CALLER, f"exec 3<&0; ({system.sendmail} <&3) & "
+                      "for try in 1 2 3 4 5 6 7 8 9; do sleep 0.3; "
+                      f"/usr/bin/python3 {script} {program} && break; done "
+                      ">&2; wait $!")
+    assert done.returncode == OK, done
+    said = done.stderr.decode().splitlines()
+    assert f"found {program}" in said, said
+    assert [line for line in said if line.startswith("REACHED")] == []
+    assert len(office.messages) == 1
+
+
+# How a caller may leave its process before it runs sendmail.
+STARTS = {
+    "children are reaped by the kernel":
+        "signal.signal(signal.SIGCHLD, signal.SIG_IGN)",
+    "every signal is blocked":
+        "signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())",
+    "every signal is ignored":
+        "[signal.signal(n, signal.SIG_IGN) for n in range(1, 32) "
+        "if n not in (9, 19)]",
+    "an alarm is near": "signal.setitimer(signal.ITIMER_REAL, 0.3)",
+    "a timer of its processor time runs":
+        "signal.setitimer(signal.ITIMER_PROF, 0.001)",
+    "nothing is masked": "os.umask(0)",
+    "everything is masked": "os.umask(0o777)",
+    "it is nice": "os.nice(19)",
+    "its folder is gone":
+        "d = tempfile.mkdtemp(); os.chdir(d); os.rmdir(d)",
+    "its output is closed": "os.close(1); os.close(2)",
+    "many files are open":
+        "[os.dup2(0, n, inheritable=True) for n in range(10, 200)]",
+    "its environment is huge": "os.environ.update({f'V{i}': 'x' * 1000 "
+                               "for i in range(500)})",
+    "no file may be written":
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))",
+    "a core may be dumped":
+        "resource.setrlimit(resource.RLIMIT_CORE, (-1, -1))",
+}
+
+
+@pytest.mark.parametrize("how", STARTS)
+def test_what_the_caller_leaves_of_its_process_steers_nothing(system, office,
+                                                              how):
+    script = system.root / "start.py"
+    script.write_text(f"import os, resource, signal, sys, tempfile\n"
+                      f"{STARTS[how]}\n"
+                      "os.execv(sys.argv[1], sys.argv[1:])\n")
+    script.chmod(0o644)
+    # A slow server: what is to strike has time to.
+    office.fault("at BODY stall 0.6")
+    done = system.run(CALLER, f"exec /usr/bin/python3 {script} "
+                      f"{system.sendmail}")
+    sent, left = len(office.messages), list(
+        (system.queue / "active").glob("*"))
+    # Either it is done, or it is said that it is not; an alarm of its own
+    # strikes the caller's process, and may come too late to stop the mail.
+    if done.returncode >= 0:
+        assert done.returncode in (OK, 74, 75), (how, done)
+        assert sent == (done.returncode == OK), (how, done)
+    assert sent <= 1 and left == [], (how, done)
+    for path in system.queue.rglob("*"):
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+@pytest.mark.parametrize("how", ["nosuid", "namespace"])
+def test_where_set_id_bits_do_not_count_its_sentence_is_given(system, office,
+                                                              how):
+    me = pwd.getpwnam(CALLER)
+    become = (f"setpriv --reuid={me.pw_uid} --regid={me.pw_gid} "
+              "--clear-groups ")
+    command = {"nosuid": f"mount -o remount,bind,nosuid {LIBEXEC}; "
+                         f"{become} {system.sendmail}",
+               "namespace": f"{become} unshare --user {system.sendmail}"}[how]
+    done = system.run("root", command)
+    assert done.returncode == 75, done
+    assert b"NoNewPrivileges" in done.stderr
+    assert office.messages == []
+
+
+@pytest.mark.parametrize("how", [
+    "unshare --user --map-root-user",
+    "setpriv --bounding-set=-setuid,-setgid --inh-caps=-setuid,-setgid"])
+def test_root_of_a_container_sends_with_a_copy_of_its_own(outpost, office,
+                                                          how):
+    """It is root, and may become nobody else."""
+    done = subprocess.run([*how.split(), BUILD / "sendmail", "-t"],
+                          input=SIMPLE, env=outpost.environment(),
+                          capture_output=True, timeout=60)
+    assert done.returncode == OK, done
+    assert len(office.messages) == 1
+
+
 def test_managed_identity_is_told_by_keys_alone(system, office):
     """The same variables in the caller's environment reach nobody."""
     office.assign_identity("machine", ["SMTP.SendAsApp"], [ACCOUNT])
