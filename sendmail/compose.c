@@ -373,7 +373,7 @@ compose_header(struct message *m, const struct content *body, struct buf *out,
 	struct envelope *e = &m->envelope;
 
 	if (complete(m, body, err) == -1 ||
-	    from_policy_apply(&policy, &m->header, NULL, err) == -1 ||
+	    from_policy_apply(&policy, &m->header, err) == -1 ||
 	    header_format(&m->header, out, &e->smtputf8, err) == -1)
 		return -1;
 	if (buf_adds(out, "\r\n") == -1)

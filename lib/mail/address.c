@@ -73,13 +73,6 @@ mailbox_is_null(const struct mailbox *m)
 		   strcasecmp(m->local, "MAILER-DAEMON") == 0);
 }
 
-void
-mailbox_qualify(struct mailbox *m, const char *domain)
-{
-	if (m->domain == NULL)
-		m->domain = xstrdup(domain);
-}
-
 /* A Dot-string of RFC 5321 section 4.1.2, or does it need quotes? */
 static bool
 is_dot_string(const char *text, size_t len)

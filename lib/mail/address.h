@@ -23,7 +23,6 @@
  *	mailbox_list_init(&list);
  *	if (address_parse_argument(&list, argv[i], &err) == -1) …
  *	for (size_t j = 0; j < list.count; j++) {
- *		mailbox_qualify(&list.items[j], "contoso.com");
  *		char *address = mailbox_address(&list.items[j]);
  *		if (address_smtp_safe(address, &utf8, &err) == -1) …
  *		…
@@ -94,9 +93,6 @@ int	address_parse_sender(struct mailbox *, const char *word,
 	    struct error *);
 /* Is it the null sender: empty, or MAILER-DAEMON without a domain? */
 bool	mailbox_is_null(const struct mailbox *);
-
-/* Give it a domain if it has none. */
-void	mailbox_qualify(struct mailbox *, const char *domain);
 
 /* The SMTP form, "local@domain" or "local", the local part quoted if needed;
  * to be freed. Not checked: see address_smtp_safe(). */

@@ -93,7 +93,6 @@ emit_broken(struct content *c, const char *text, size_t len, struct error *err)
 			if (emit(c, soft ? "=\r\n" : "\r\n ", 3, err) == -1)
 				return -1;
 			c->out_column = !soft;
-			c->broken++;
 			continue;
 		}
 		/* Near the limit byte by byte, before it all at once. */
@@ -220,10 +219,7 @@ completes_cr(struct content *c, char byte)
 	if (!c->cr)
 		return false;
 	c->cr = false;
-	if (byte == '\n')
-		return true;
-	c->bare_cr++;
-	return false;
+	return byte == '\n';
 }
 
 static size_t
@@ -256,9 +252,7 @@ feed_slowly(struct content *c, const char *bytes, size_t len, size_t *used,
 		at += run;
 		if (at == len)
 			break;
-		if (bytes[at] == '\0')
-			c->nul++;
-		else if (end_line(c, err) == -1)
+		if (bytes[at] != '\0' && end_line(c, err) == -1)
 			return -1;
 		c->cr = bytes[at++] == '\r';
 	}
@@ -527,9 +521,7 @@ feed_header(struct content *c, const char *bytes, size_t len, size_t *used,
 			at += run;
 			continue;
 		}
-		if (bytes[at] == '\0')
-			c->nul++;
-		else if (take_header_line(c, err) == -1)
+		if (bytes[at] != '\0' && take_header_line(c, err) == -1)
 			return -1;
 		c->cr = bytes[at++] == '\r';
 	}
@@ -556,9 +548,6 @@ content_write(
 int
 content_finish(struct content *c, struct error *err)
 {
-	if (c->cr && !c->ended)
-		c->bare_cr++;
-	c->cr = false;
 	if (!c->in_body && !c->no_header && c->line.len > 0 &&
 	    take_header_line(c, err) == -1)
 		return -1;

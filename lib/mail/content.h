@@ -80,9 +80,6 @@ struct content {
 	bool utf8;			/* … and all valid UTF-8 */
 	size_t longest;			/* its longest line as read, without
 					 * line end, in octets */
-	uint64_t bare_cr;		/* lone CR that became line ends */
-	uint64_t nul;			/* NULs dropped */
-	uint64_t broken;		/* line breaks put in for length */
 
 	/* Private. */
 	struct utf8_state utf8_state;

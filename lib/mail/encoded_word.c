@@ -31,8 +31,9 @@ clean_byte(char c)
 	return byte < ' ' || byte == 0x7f ? -1 : byte;
 }
 
-bool
-encoded_word_needed(const char *text, size_t len)
+/* Must it be encoded: bytes over 127 or control characters? */
+static bool
+needs_encoding(const char *text, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
 		if ((unsigned char)text[i] < ' ' ||
@@ -256,8 +257,7 @@ skip_blanks(const char *text, size_t len, size_t at)
 static bool
 is_encoded(const char *word, size_t len, bool phrase)
 {
-	if (encoded_word_length(word, len) != len ||
-	    encoded_word_needed(word, len))
+	if (encoded_word_length(word, len) != len || needs_encoding(word, len))
 		return false;
 	for (size_t i = 0; phrase && i < len; i++)
 		if (strchr("()<>@,;:\\\"/[].", word[i]) != NULL)
@@ -346,7 +346,7 @@ find_run(const char *text, size_t len, size_t *from, size_t *to)
 		bool needs;
 
 		end = word_end(text, len, i);
-		needs = encoded_word_needed(text + i, end - i);
+		needs = needs_encoding(text + i, end - i);
 		if (!needs && !is_encoded(text + i, end - i, false)) {
 			begin = len;
 			needed = false;

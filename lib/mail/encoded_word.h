@@ -17,8 +17,6 @@ struct buf;
 
 #define ENCODED_WORD_MAX	75u	/* RFC 2047 section 2 */
 
-/* Must it be encoded: bytes over 127 or control characters? */
-bool	encoded_word_needed(const char *text, size_t len);
 /* Octets of the encoded word that 'text' begins with, as it should be or with
  * specials left in it; 0 if there is none. */
 size_t	encoded_word_length(const char *text, size_t len);

@@ -260,8 +260,7 @@ is_foreign(const struct origin *o)
 }
 
 static int
-apply_to_from(const struct from_policy *p, struct header *h, bool *rewritten,
-    struct error *err)
+apply_to_from(const struct from_policy *p, struct header *h, struct error *err)
 {
 	struct origin o;
 	bool all_allowed;
@@ -283,7 +282,6 @@ apply_to_from(const struct from_policy *p, struct header *h, bool *rewritten,
 		(void)header_remove_all(h, "X-Original-From");
 		if (o.text.len > 0)
 			header_append(h, "X-Original-From", o.text.data);
-		*rewritten = true;
 	}
 	origin_release(&o);
 	return result;
@@ -321,16 +319,12 @@ apply_to_sender(const struct from_policy *p, struct header *h)
 }
 
 int
-from_policy_apply(const struct from_policy *p, struct header *h,
-    bool *rewritten, struct error *err)
+from_policy_apply(
+    const struct from_policy *p, struct header *h, struct error *err)
 {
-	bool done = false;
-
-	if (apply_to_from(p, h, &done, err) == -1)
+	if (apply_to_from(p, h, err) == -1)
 		return -1;
 	apply_to_sender(p, h);
-	if (rewritten != NULL)
-		*rewritten = done;
 	return 0;
 }
 

@@ -7,8 +7,9 @@
  * account's address: the display name is kept; a bare local user is shown as
  * "root on web1", a foreign address without name as that address. The
  * original value goes to X-Original-From, and to Reply-To if there is none
- * and it is a real remote address that does without SMTPUTF8. Several mailboxes or several From fields
- * become one; all go to Reply-To. What cannot be parsed is replaced likewise.
+ * and it is a real remote address that does without SMTPUTF8. Several mailboxes
+ * or several From fields become one; all go to Reply-To. What cannot be parsed
+ * is replaced likewise.
  * A Sender that is foreign becomes X-Original-Sender. Resent fields stay.
  * Doing it twice changes nothing more.
  */
@@ -39,9 +40,9 @@ struct from_policy {
 bool	from_policy_allows(const struct from_policy *, const char *address);
 
 /* Apply it. With 'reject' a foreign From, but for users of this host, is
- * EX_NOPERM 5.7.1 and the header unchanged. '*rewritten' (may be NULL) tells whether From was replaced. */
+ * EX_NOPERM 5.7.1 and the header unchanged. */
 int	from_policy_apply(const struct from_policy *, struct header *,
-	    bool *rewritten, struct error *);
+	    struct error *);
 
 /* Whom a header that went out is from: the address of its one From; to be
  * freed. NULL where it has another number of mailboxes, or none that can be

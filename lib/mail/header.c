@@ -268,8 +268,8 @@ header_raw_value(const struct header *h, size_t i, size_t *len)
 	return f->text + from;
 }
 
-char *
-header_value(const struct header *h, size_t i)
+static char *
+unfolded_value(const struct header *h, size_t i)
 {
 	size_t len, n = 0;
 	const char *raw = header_raw_value(h, i, &len);
@@ -287,7 +287,7 @@ header_get(const struct header *h, const char *name)
 {
 	size_t i = header_find(h, name, 0);
 
-	return i == HEADER_NONE ? NULL : header_value(h, i);
+	return i == HEADER_NONE ? NULL : unfolded_value(h, i);
 }
 
 static bool

@@ -86,12 +86,11 @@ size_t	header_count(const struct header *, const char *name);
 bool	header_has(const struct header *, const char *name);
 /* Is field i of that name? */
 bool	header_is(const struct header *, size_t i, const char *name);
-/* The value of field i, unfolded (line ends dropped, the blanks after them
- * kept) and trimmed; to be freed. */
-char	*header_value(const struct header *, size_t i);
-/* The same for the first field of that name; NULL if there is none. */
+/* The value of the first field of that name, unfolded (line ends dropped, the
+ * blanks after them kept) and trimmed; to be freed. NULL if there is none. */
 char	*header_get(const struct header *, const char *name);
-/* The value as it stands, folds and all, without blanks at either end. */
+/* The value of field i as it stands, folds and all, without blanks at either
+ * end. */
 const char *header_raw_value(const struct header *, size_t i, size_t *len);
 
 /* Put a field at the top, at the bottom, in the place of field i. 'value' may

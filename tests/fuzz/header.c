@@ -99,7 +99,7 @@ check_header(struct header *h, const struct content *c)
 
 	if (header_complete(h, &completion, NULL) == -1)
 		return;
-	if (from_policy_apply(&policy, h, NULL, NULL) == -1)
+	if (from_policy_apply(&policy, h, NULL) == -1)
 		abort();
 	buf_init(&out, HEADER_OUT_MAX);
 	buf_init(&out2, 2 * HEADER_OUT_MAX);

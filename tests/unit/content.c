@@ -192,16 +192,13 @@ what_follows_the_dot_is_counted(void **state)
 }
 
 static void
-nul_is_dropped_and_counted(void **state)
+nul_is_dropped(void **state)
 {
 	static const char text[] = "A:\0 1\n\0\n\0a\0\n.\0\nb";
 	struct run run = { .lines = CONTENT_BREAK };
 
 	(void)state;
 	expect_bytes(&run, text, sizeof(text) - 1, "A: 1\r\n", "a\r\n");
-	run_through(&run, text, sizeof(text) - 1);
-	assert_int_equal(run.content.nul, 5);
-	run_release(&run);
 }
 
 static void
@@ -217,7 +214,6 @@ counts_tell_of_the_body(void **state)
 		assert_true(run.content.has_8bit);
 		assert_true(run.content.utf8);
 		assert_int_equal(run.content.longest, 12);
-		assert_int_equal(run.content.bare_cr, 2);
 		run_release(&run);
 		run_through(&run, "A: 1\n\nx\xc3\n\xb6", 10);
 		assert_true(run.content.has_8bit);
@@ -338,7 +334,6 @@ a_line_of_998_is_not_broken(void **state)
 	memset(text, 'x', sizeof(text));
 	text[998] = '\n';
 	run_through(&run, text, 999);
-	assert_int_equal(run.content.broken, 0);
 	assert_int_equal(run.body.len, 1000);
 	run_release(&run);
 	run_through(&run, text + 999, 201);
@@ -346,7 +341,6 @@ a_line_of_998_is_not_broken(void **state)
 	text[998] = 'x';
 	text[999] = '\n';
 	run_through(&run, text, 1000);
-	assert_int_equal(run.content.broken, 1);
 	assert_memory_equal(run.body.data + 998, "\r\n x\r\n", 6);
 	run_release(&run);
 }
@@ -507,7 +501,7 @@ main(void)
 		cmocka_unit_test(all_line_ends_become_crlf),
 		cmocka_unit_test(a_lone_dot_ends_it_unless_told_otherwise),
 		cmocka_unit_test(what_follows_the_dot_is_counted),
-		cmocka_unit_test(nul_is_dropped_and_counted),
+		cmocka_unit_test(nul_is_dropped),
 		cmocka_unit_test(counts_tell_of_the_body),
 		cmocka_unit_test(long_lines_are_broken_between_characters),
 		cmocka_unit_test(quoted_printable_gets_soft_breaks),
