@@ -15,12 +15,12 @@
 #include "base/startup.h"
 #include "base/xalloc.h"
 #include "sendmail/caller.h"
-#include "sendmail/handover.h"
 #include "sendmail/intake.h"
 #include "sendmail/mailq.h"
 #include "sendmail/options.h"
 #include "sendmail/queue_run.h"
 #include "sendmail/smtpd.h"
+#include "sendmail/transfer.h"
 #include "sendmail/verify.h"
 #include "submit/handoff.h"
 
@@ -33,9 +33,9 @@ struct run {
 	struct config config;
 	struct caller caller;
 	struct alias_file aliases;
-	unsigned notes; /* about them */
-	char *libexec;  /* folder of submit */
-	bool system;    /* submit has rights of its own */
+	unsigned notes;      /* about them */
+	const char *libexec; /* folder of submit */
+	bool system;         /* submit has rights of its own */
 	char *config_path;
 	struct handoff handoff;
 	bool input_taken; /* standard input has been read to its end */
@@ -96,12 +96,8 @@ open_log(const struct run *r)
 static int
 load_config(struct run *r, struct error *err)
 {
-	const char *libexec = getenv("OUTPOST_LIBEXEC");
-	char *path;
+	char *path = xasprintf("%s/submit", r->libexec);
 
-	r->libexec = xstrdup(
-	    libexec != NULL && *libexec == '/' ? libexec : OUTPOST_LIBEXECDIR);
-	path = xasprintf("%s/submit", r->libexec);
 	r->system = startup_is_set_id(path);
 	free(path);
 	r->config_path = config_find(NULL, r->system);
@@ -149,21 +145,21 @@ prepare(struct run *r, struct error *err)
 static int
 send_message(struct run *r, struct error *err)
 {
-	struct handover h;
+	struct transfer t;
 	int result = -1;
 
-	handover_init(&h, &r->options, &r->aliases, &r->caller, &r->handoff);
-	h.content.ignore_dots = r->options.ignore_dots;
+	transfer_init(&t, &r->options, &r->aliases, &r->caller, &r->handoff);
+	t.content.ignore_dots = r->options.ignore_dots;
 	r->input_taken = true;
-	if (intake_read(STDIN_FILENO, &h.content, err) == 0 &&
-	    handover_end(&h, err) == 0)
+	if (intake_read(STDIN_FILENO, &t.content, err) == 0 &&
+	    transfer_end(&t, err) == 0)
 		result = handoff_result(&r->handoff, on_line, NULL, err);
-	if (h.content.dropped > 0)
+	if (t.content.dropped > 0)
 		log_line(LOG_WARNING,
 		    "%llu octets after a lone dot were "
 		    "dropped (use -i)",
-		    (unsigned long long)h.content.dropped);
-	handover_release(&h);
+		    (unsigned long long)t.content.dropped);
+	transfer_release(&t);
 	return result;
 }
 
@@ -211,7 +207,7 @@ run_message(struct run *r, struct error *err)
 static int
 run_smtp(struct run *r, struct error *err)
 {
-	struct smtpd setup = {
+	const struct smtpd_setup setup = {
 		.options = &r->options,
 		.aliases = &r->aliases,
 		.caller = r->who.caller,
@@ -283,7 +279,7 @@ run(struct run *r, int argc, char **argv, struct error *err)
 int
 main(int argc, char **argv)
 {
-	struct run r = { .libexec = NULL };
+	struct run r = { .libexec = startup_libexec() };
 	struct error err;
 	int exit_code = EX_OK;
 
@@ -300,7 +296,6 @@ main(int argc, char **argv)
 	alias_file_release(&r.aliases);
 	caller_release(&r.caller);
 	config_release(&r.config);
-	free(r.libexec);
 	free(r.config_path);
 	return exit_code;
 }

@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "mail/address.h"
-#include "sendmail/handover.h"
+#include "sendmail/transfer.h"
 #include "smtp/server.h"
 #include "submit/handoff.h"
 
@@ -21,12 +21,12 @@
 #define NOTES_MAX (8u * 1024)
 
 struct session {
-	const struct smtpd *setup;
+	const struct smtpd_setup *setup;
 	struct smtp_server *server;
 	struct caller caller; /* of the message: it has a time and a name */
 	struct options options;
 	char *sender;
-	struct handover handover;
+	struct transfer transfer;
 	struct buf notes; /* what submit says beside its answer */
 	bool queued;      /* … which is that the message waits */
 	bool broken;      /* nobody reads what we say */
@@ -109,7 +109,7 @@ static int
 on_mail(void *arg, const struct smtp_command *command, struct error *err)
 {
 	struct session *s = arg;
-	const struct smtpd *setup = s->setup;
+	const struct smtpd_setup *setup = s->setup;
 
 	caller_release(&s->caller);
 	caller_init(&s->caller, setup->caller);
@@ -125,13 +125,13 @@ on_mail(void *arg, const struct smtp_command *command, struct error *err)
 	if (s->options.no_recipient == NO_RECIPIENT_TO)
 		s->options.no_recipient = NO_RECIPIENT_UNDISCLOSED;
 	s->options.notify = s->options.ret = s->options.envid = NULL;
-	handover_init(&s->handover, &s->options, setup->aliases, &s->caller,
+	transfer_init(&s->transfer, &s->options, setup->aliases, &s->caller,
 	    setup->handoff);
-	s->handover.content.ignore_dots = true;
+	s->transfer.content.ignore_dots = true;
 	if (command->ret != NULL)
-		s->handover.message.envelope.ret = xstrdup(command->ret);
+		s->transfer.message.envelope.ret = xstrdup(command->ret);
 	if (command->envid != NULL)
-		s->handover.message.envelope.envid = xstrdup(command->envid);
+		s->transfer.message.envelope.envid = xstrdup(command->envid);
 	return 0;
 }
 
@@ -149,10 +149,10 @@ static int
 on_rcpt(void *arg, const struct smtp_command *command, struct error *err)
 {
 	struct session *s = arg;
-	struct envelope *e = &s->handover.message.envelope;
+	struct envelope *e = &s->transfer.message.envelope;
 	size_t before = e->count;
 
-	if (compose_recipient(&s->handover.message, &command->address, err) ==
+	if (compose_recipient(&s->transfer.message, &command->address, err) ==
 	    -1)
 		return -1;
 	for (size_t i = before; i < e->count; i++) {
@@ -167,7 +167,7 @@ on_content(void *arg, const char *bytes, size_t len, struct error *err)
 {
 	struct session *s = arg;
 
-	return content_write(&s->handover.content, bytes, len, err);
+	return content_write(&s->transfer.content, bytes, len, err);
 }
 
 /* Lines of the dialogue go where they do without -bs, notes into the reply. */
@@ -191,10 +191,10 @@ on_line(void *arg, char kind, const char *text)
 static int
 send_message(struct session *s, struct error *err)
 {
-	struct handover *h = &s->handover;
+	struct transfer *t = &s->transfer;
 
-	if (content_finish(&h->content, err) == -1 ||
-	    handover_end(h, err) == -1)
+	if (content_finish(&t->content, err) == -1 ||
+	    transfer_end(t, err) == -1)
 		return -1;
 	buf_clear(&s->notes);
 	s->queued = false;
@@ -224,11 +224,11 @@ on_reset(void *arg)
 {
 	struct session *s = arg;
 
-	handover_release(&s->handover);
+	transfer_release(&s->transfer);
 }
 
 static void
-session_begin(struct session *s, const struct smtpd *setup)
+session_begin(struct session *s, const struct smtpd_setup *setup)
 {
 	struct server_options options = {
 		.mail = on_mail,
@@ -321,7 +321,7 @@ result_of(const struct session *s, struct error *err)
 }
 
 int
-smtpd(const struct smtpd *setup, struct error *err)
+smtpd(const struct smtpd_setup *setup, struct error *err)
 {
 	struct session s;
 	int result;
@@ -336,7 +336,7 @@ smtpd(const struct smtpd *setup, struct error *err)
 }
 
 void
-smtpd_turn_away(const struct smtpd *setup, const struct error *why)
+smtpd_turn_away(const struct smtpd_setup *setup, const struct error *why)
 {
 	struct session s;
 

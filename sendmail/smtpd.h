@@ -17,7 +17,8 @@ struct error;
 struct handoff;
 struct options;
 
-struct smtpd {
+/* All is kept by reference. */
+struct smtpd_setup {
 	const struct options *options;
 	struct alias_file *aliases;	/* which bring the configuration */
 	uid_t caller;
@@ -27,8 +28,8 @@ struct smtpd {
 /* Talk until the client leaves. 0 when all messages of the session were taken;
  * else the error of the last that was not, EX_TEMPFAIL when it left, or was
  * idle, within a message, and EX_IOERR. */
-int	smtpd(const struct smtpd *, struct error *);
+int	smtpd(const struct smtpd_setup *, struct error *);
 /* Say why there is no service. */
-void	smtpd_turn_away(const struct smtpd *, const struct error *why);
+void	smtpd_turn_away(const struct smtpd_setup *, const struct error *why);
 
 #endif

@@ -1,17 +1,17 @@
 /* One message on its way to submit: its bytes go into 'content', header and
  * recipients are seen to, the body goes through the pipe as it comes.
  *
- *	struct handover h;
- *	handover_init(&h, &options, &aliases, &caller, &handoff);
- *	… content_write(&h.content, …) …, content_finish(&h.content, …)
- *	if (handover_end(&h, &err) == 0)
+ *	struct transfer t;
+ *	transfer_init(&t, &options, &aliases, &caller, &handoff);
+ *	… content_write(&t.content, …) …, content_finish(&t.content, …)
+ *	if (transfer_end(&t, &err) == 0)
  *		handoff_result(&handoff, …)
- *	handover_release(&h);
+ *	transfer_release(&t);
  *
- * Without handover_end() submit does nothing: what was begun is dropped.
+ * Without transfer_end() submit does nothing: what was begun is dropped.
  */
-#ifndef HANDOVER_H
-#define HANDOVER_H
+#ifndef TRANSFER_H
+#define TRANSFER_H
 
 #include "mail/content.h"
 #include "sendmail/compose.h"
@@ -20,18 +20,18 @@ struct alias_file;
 struct error;
 struct handoff;
 
-struct handover {
+struct transfer {
 	struct message message;
 	struct content content;		/* its callbacks are ours */
 	struct handoff *handoff;
 };
 
 /* All but the first are kept by reference; the first must stay where it is. */
-void	handover_init(struct handover *, const struct options *,
+void	transfer_init(struct transfer *, const struct options *,
 	    struct alias_file *, const struct caller *, struct handoff *);
-void	handover_release(struct handover *);
+void	transfer_release(struct transfer *);
 
 /* All of the content has come: complete the header, and let it go. */
-int	handover_end(struct handover *, struct error *);
+int	transfer_end(struct transfer *, struct error *);
 
 #endif
