@@ -61,3 +61,9 @@ caller_release(struct caller *c)
 	free(c->full_name);
 	c->login = c->full_name = NULL;
 }
+
+struct account_caller
+caller_for_account(const struct caller *c)
+{
+	return (struct account_caller){ .uid = c->uid, .name = c->login };
+}

@@ -1,12 +1,14 @@
-/* Who called sendmail, from where: the facts that a message is completed
- * with. By the real uid, since USER, LOGNAME and HOME may be somebody
- * else's.
+/* Who called sendmail, from where and when: the facts that a message is
+ * completed with. By the real uid, since USER, LOGNAME and HOME may be somebody
+ * else's. Each message needs one of its own, with its time.
  */
 #ifndef CALLER_H
 #define CALLER_H
 
 #include <sys/types.h>
 #include <time.h>
+
+#include "account/account.h"
 
 #define CALLER_HOST_SIZE	256
 #define CALLER_UNIQUE_SIZE	64
@@ -23,5 +25,7 @@ struct caller {
 
 void	caller_init(struct caller *, uid_t uid);
 void	caller_release(struct caller *);
+/* Who it is to the rules of accounts; the name is lent. */
+struct account_caller caller_for_account(const struct caller *);
 
 #endif

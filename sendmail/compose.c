@@ -145,10 +145,7 @@ static int
 choose_account(struct message *m, struct error *err)
 {
 	const char *candidates[CANDIDATES_MAX];
-	const struct account_caller caller = {
-		.uid = m->caller->uid,
-		.name = m->caller->login,
-	};
+	const struct account_caller caller = caller_for_account(m->caller);
 	char *sender = NULL, *from = header_from(&m->header);
 	size_t count = 0;
 	int result;

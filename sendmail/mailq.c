@@ -1,7 +1,6 @@
 #include "sendmail/mailq.h"
 
 #include <errno.h>
-#include <stdint.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -42,14 +41,12 @@ mailq_replace(char **argv, struct error *err)
 int
 mailq_for_options(const struct options *o, struct error *err)
 {
-	char *argv[3];
-	size_t n = 0;
+	char name[] = "mailq", count[] = "-n", verbose[] = "-v";
+	char *argv[] = { name, NULL, NULL };
 
-	argv[n++] = (char *)(uintptr_t) "mailq";
 	if (o->mode == MODE_MAILQ_COUNT)
-		argv[n++] = (char *)(uintptr_t) "-n";
+		argv[1] = count;
 	else if (o->verbose)
-		argv[n++] = (char *)(uintptr_t) "-v";
-	argv[n] = NULL;
+		argv[1] = verbose;
 	return mailq_replace(argv, err);
 }

@@ -3,8 +3,9 @@
  * Options are a table of letters (options.c); sendmail(8) lists the same. They
  * end at the first word that is none, so that a recipient can never be taken
  * for an option, and there are no long ones. No option opens a file, runs a
- * command, chooses the configuration or reaches past this process: those of other sendmails that did
- * (-X, -D, -O QueueDirectory …) are accepted and do nothing.
+ * command, chooses the configuration or reaches past this process: those of
+ * other sendmails that did (-X, -D, -O QueueDirectory …) are accepted and do
+ * nothing.
  *
  * Strings point into argv. Wrong use is EX_USAGE, -C is EX_NOPERM.
  */

@@ -10,7 +10,9 @@
 struct error;
 struct options;
 
-/* 'config_path' is NULL where submit finds it by itself. */
+/* 'config_path' is NULL where submit finds it by itself. 0 after a signal too;
+ * EX_CONFIG where submit cannot be run, else the code that its last run ended
+ * with. */
 int	queue_run(const struct options *, const char *libexec,
 	    const char *config_path, struct error *);
 

@@ -63,20 +63,11 @@ flush(struct session *s)
 	server_written(s->server);
 }
 
-static struct account_caller
-as_caller(const struct caller *caller)
-{
-	return (struct account_caller){
-		.uid = caller->uid,
-		.name = caller->login,
-	};
-}
-
 /* The most that any account of this caller may send. */
 static unsigned long long
 max_size(const struct config *c, const struct caller *who)
 {
-	const struct account_caller caller = as_caller(who);
+	const struct account_caller caller = caller_for_account(who);
 	unsigned long long most = 0;
 
 	for (size_t i = 0; i < c->account_count; i++) {
@@ -94,7 +85,7 @@ max_size(const struct config *c, const struct caller *who)
 static int
 check_rights(const struct session *s, struct error *err)
 {
-	const struct account_caller caller = as_caller(&s->caller);
+	const struct account_caller caller = caller_for_account(&s->caller);
 	const struct config *c = s->setup->aliases->config;
 	struct account_choice choice;
 
@@ -103,6 +94,22 @@ check_rights(const struct session *s, struct error *err)
 			return 0;
 	return account_choose(
 	    c, &caller, (const char *const *)&s->sender, 1, &choice, err);
+}
+
+/* What holds of the command line for a message that comes by SMTP. */
+static void
+set_options(struct session *s)
+{
+	struct options *o = &s->options;
+
+	*o = *s->setup->options;
+	o->recipients_from_header = false;
+	o->ignore_dots = true;
+	o->sender = s->sender;
+	o->mail_errors = false; /* the reply tells */
+	if (o->no_recipient == NO_RECIPIENT_TO)
+		o->no_recipient = NO_RECIPIENT_UNDISCLOSED;
+	o->notify = o->ret = o->envid = NULL;
 }
 
 static int
@@ -117,14 +124,7 @@ on_mail(void *arg, const struct smtp_command *command, struct error *err)
 	s->sender = mailbox_address(&command->address);
 	if (check_rights(s, err) == -1)
 		return -1;
-	s->options = *setup->options;
-	s->options.recipients_from_header = false;
-	s->options.ignore_dots = true;
-	s->options.sender = s->sender;
-	s->options.mail_errors = false; /* the reply tells */
-	if (s->options.no_recipient == NO_RECIPIENT_TO)
-		s->options.no_recipient = NO_RECIPIENT_UNDISCLOSED;
-	s->options.notify = s->options.ret = s->options.envid = NULL;
+	set_options(s);
 	transfer_init(&s->transfer, &s->options, setup->aliases, &s->caller,
 	    setup->handoff);
 	s->transfer.content.ignore_dots = true;

@@ -28,7 +28,7 @@ say(const char *format, ...)
 	(void)puts(log_clean(clean, sizeof(clean), text));
 }
 
-static int
+static void
 say_missing(const struct alias_file *f)
 {
 	const char *target = local_target(f->config);
@@ -37,7 +37,6 @@ say_missing(const struct alias_file *f)
 	    "%s%s",
 	    f->config->aliases, target != NULL ? "to " : "nowhere",
 	    target != NULL ? target : "");
-	return 0;
 }
 
 int
@@ -45,8 +44,10 @@ verify_aliases(struct alias_file *f, struct error *err)
 {
 	struct alias_file_report report;
 
-	if (f->missing)
-		return say_missing(f);
+	if (f->missing) {
+		say_missing(f);
+		return 0;
+	}
 	if (alias_file_check(f, &report, err) == -1) {
 		err->exit_code = EX_DATAERR;
 		return -1;
