@@ -17,8 +17,8 @@
 
 /* Commands with a counterpart, a place in what we do anyway, or none that
  * matters; for the others 'why' is said where their argument is 'when'. */
-static const struct {
-	const char *command, *when, *why;
+static const struct command {
+	const char *name, *when, *why;
 } commands[] = {
 	{ "host", NULL, NULL },
 	{ "port", NULL, NULL },
@@ -54,27 +54,31 @@ say(const char *command, const char *why)
 	    log_clean(clean, sizeof(clean), command), why);
 }
 
-/* Once for each command that is not taken over. */
+static const struct command *
+find_command(const char *name)
+{
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+/* Once for each command that is not taken over: the last of a name counts. */
 static void
 say_what_is_left_out(const struct msmtprc_account *a)
 {
 	for (size_t i = 0; i < a->count; i++) {
 		const char *name = a->commands[i].name;
-		const char *argument = msmtprc_get(a, name);
-		size_t known = 0, j = i + 1;
+		const char *argument = a->commands[i].argument;
+		const struct command *known = find_command(name);
 
-		while (j < a->count && strcmp(a->commands[j].name, name) != 0)
-			j++;
-		if (j < a->count)
+		if (msmtprc_get(a, name) != argument)
 			continue;
-		while (known < sizeof(commands) / sizeof(commands[0]) &&
-		       strcmp(commands[known].command, name) != 0)
-			known++;
-		if (known == sizeof(commands) / sizeof(commands[0]))
+		if (known == NULL)
 			say(name, "it has no counterpart");
-		else if (commands[known].when != NULL &&
-			 strcmp(commands[known].when, argument) == 0)
-			say(name, commands[known].why);
+		else if (known->when != NULL &&
+			 strcmp(known->when, argument) == 0)
+			say(name, known->why);
 	}
 }
 
