@@ -284,7 +284,7 @@ def test_a_refusal_is_mailed_back_to_the_caller_by_its_alias(outpost, office):
 def test_a_refusal_is_mailed_back_where_nothing_failed_is_kept(outpost,
                                                                office):
     outpost.set_main(keep_failed="0")
-    office.fault(f"at DATA reply 554 5.7.1 Message content rejected")
+    office.fault("at DATA reply 554 5.7.1 Message content rejected")
     try:
         result = outpost.sendmail("-oem", WORD, input=TEXT)
         assert result.code not in (OK, USAGE), result

@@ -18,8 +18,8 @@ def package():
 
 @pytest.fixture(scope="session")
 def office(tmp_path_factory):
-    with Microsoft365(tmp_path_factory.mktemp("m365"), device_interval=1,
-                      ) as office:
+    with Microsoft365(tmp_path_factory.mktemp("m365"),
+                      device_interval=1) as office:
         office.auto_approve = ACCOUNT
         yield office
     assert not office.internal_errors, office.internal_errors

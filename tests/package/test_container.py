@@ -46,7 +46,8 @@ class Container(Machine):
         variables = [f"{k}={v}" for k, v in self.environment.items()]
         return ["unshare", "--mount", "--propagation", "private", "--pid",
                 "--fork", "--kill-child", "sh", "-ec", ENTER,
-                str(self.root), str(self.volume), "setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups",
+                str(self.root), str(self.volume), "setpriv",
+                f"--reuid={UID}", f"--regid={UID}", "--clear-groups",
                 "--no-new-privs", "--bounding-set=-all", "env", "-i",
                 *variables, "sh", "-c", script]
 

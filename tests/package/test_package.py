@@ -63,7 +63,6 @@ def test_lintian_finds_neither_error_nor_warning(package):
     assert done.returncode == 0, done
 
 
-
 def test_programs_and_folders_are_their_owners(machine):
     for path, rights in (
             ("/usr/sbin/sendmail", "root:root 755"),
@@ -141,13 +140,13 @@ def test_mail_to_root_arrives_at_the_administrator(machine, arrived):
 
 def test_git_send_email_arrives(machine, arrived):
     machine.must("""
-        cd && rm -rf tree && git init -q tree && cd tree
+        cd /home/alice && rm -rf tree && git init -q tree && cd tree
         export HOME=/home/alice
         git config user.name Alice; git config user.email alice@contoso.com
         echo x >f; git add f; git commit -qm 'area: what it does'
         git format-patch -1 --root -q
         git send-email --quiet --to=a@example.org --confirm=never *.patch
-        """.replace("cd &&", "cd /home/alice &&"), user="alice")
+        """, user="alice")
     [m] = arrived()
     assert "[PATCH] area: what it does" in m.header("Subject")[0]
 
@@ -211,6 +210,11 @@ def test_purge_leaves_nothing_but_a_queue_with_mail(pristine, package,
     machine.install(f"/src/{package.name}")
     machine.must("apt-get purge -y outpost-mta")
     before = machine.files()
+
+    def left():
+        return {f for f in machine.files() - before
+                if "m365" not in f and not f.startswith("/etc/ssl/certs/")}
+
     users = machine.must("cat /etc/passwd /etc/group")
     machine.install(f"/src/{package.name}")
     set_up(machine, office)
@@ -220,16 +224,13 @@ def test_purge_leaves_nothing_but_a_queue_with_mail(pristine, package,
     assert "/usr/sbin/sendmail" not in machine.files()
     result = machine.run("apt-get purge -y outpost-mta")
     assert result.code == 0 and "has mail in it" in result.out + result.err
-    left = {f for f in machine.files() - before
-            if "m365" not in f and not f.startswith("/etc/ssl/certs/")}
-    assert left == {f for f in with_mail if f.startswith("/var/spool/outpost")}
+    assert left() == {f for f in with_mail
+                      if f.startswith("/var/spool/outpost")}
     # Once the mail is gone, so is the rest.
     machine.install(f"/src/{package.name}")
     machine.must("rm /var/spool/outpost/active/* && "
                  "apt-get purge -y outpost-mta")
-    left = {f for f in machine.files() - before
-            if "m365" not in f and not f.startswith("/etc/ssl/certs/")}
-    assert left == set()
+    assert left() == set()
     assert machine.must("cat /etc/passwd /etc/group") == users
     assert "outpost" not in machine.run("dpkg-statoverride --list").out
     machine.remove()
