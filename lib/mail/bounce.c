@@ -11,8 +11,8 @@
 #define COLUMNS 76
 #define LINE_MAX_BYTES 900 /* where there is no blank to fold at */
 
-/* Take the next word, or a piece of one that is too long for a line, never
- * ending inside a UTF-8 character. */
+/* How long the next word is, or a piece of one that is too long for a line,
+ * never ending inside a UTF-8 character. */
 static size_t
 word_length(const char *text)
 {
@@ -86,6 +86,30 @@ put_letter_header(
 	put_field(out, "X-Auto-Response-Suppress", "All");
 	put_field(out, "MIME-Version", "1.0");
 	free(name);
+}
+
+/* Who writes: the first paragraph of every letter. */
+static void
+put_opening(const struct bounce_letter *l, struct buf *out)
+{
+	char *line = xasprintf("This is Outpost on %s, which sends mail as %s.",
+	    l->host, l->account);
+
+	put_text(out, "", line);
+	free(line);
+	(void)buf_adds(out, "\r\n");
+}
+
+static void
+put_more(struct buf *out, unsigned long long more)
+{
+	char *line;
+
+	if (more == 0)
+		return;
+	line = xasprintf("and %llu more.", more);
+	put_text(out, "  ", line);
+	free(line);
 }
 
 /* RFC 3461 section 4.1: NEVER, or the events that are wished to be told. */
@@ -172,7 +196,7 @@ put_recipient_fields(
 		put_field(out, "Will-Retry-Until", b->retry_until);
 }
 
-/* Call 'put' for each of those concerned, up to the most; how many more. */
+/* Each of those concerned, up to the most; how many more there are. */
 static size_t
 put_recipients(const struct bounce *b, struct buf *out, bool as_fields)
 {
@@ -206,13 +230,10 @@ put_part(struct buf *out, const char *boundary, const char *type)
 static void
 put_letter(const struct bounce *b, struct buf *out)
 {
-	char *line = xasprintf("This is Outpost on %s, which sends mail as %s.",
-	    b->letter.host, b->letter.account);
+	char *line;
 	size_t more;
 
-	put_text(out, "", line);
-	free(line);
-	(void)buf_adds(out, "\r\n");
+	put_opening(&b->letter, out);
 	put_text(out, "",
 	    b->kind == BOUNCE_FAILED
 		? "A message could not be delivered to these recipients and is "
@@ -221,11 +242,7 @@ put_letter(const struct bounce *b, struct buf *out)
 		  "Nothing need be done: it is tried again.");
 	more = put_recipients(b, out, false);
 	(void)buf_adds(out, "\r\n");
-	if (more > 0) {
-		line = xasprintf("and %zu more.", more);
-		put_text(out, "  ", line);
-		free(line);
-	}
+	put_more(out, more);
 	line = xasprintf("It arrived on %s and has the name %s in the queue "
 			 "(mailq). Its header follows.",
 	    b->arrived, b->id);
@@ -315,24 +332,15 @@ void
 bounce_summary(const struct bounce_letter *l, const char *const *lines,
     size_t count, unsigned long long more, struct buf *header, struct buf *body)
 {
-	char *line = xasprintf("This is Outpost on %s, which sends mail as %s.",
-	    l->host, l->account);
-
 	put_letter_header(l, "More mail could not be delivered", header);
 	(void)buf_adds(header, "Content-Type: text/plain; charset=utf-8\r\n"
 			       "Content-Transfer-Encoding: 8bit\r\n\r\n");
-	put_text(body, "", line);
-	free(line);
-	(void)buf_adds(body, "\r\n");
+	put_opening(l, body);
 	put_text(body, "",
 	    "So much mail failed or was late within an hour that this is told "
 	    "in one letter. 'mailq --failed' shows what failed.");
 	(void)buf_adds(body, "\r\n");
 	for (size_t i = 0; i < count; i++)
 		put_text(body, "  ", lines[i]);
-	if (more == 0)
-		return;
-	line = xasprintf("and %llu more.", more);
-	put_text(body, "  ", line);
-	free(line);
+	put_more(body, more);
 }
