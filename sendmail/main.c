@@ -149,7 +149,6 @@ send_message(struct run *r, struct error *err)
 	int result = -1;
 
 	transfer_init(&t, &r->options, &r->aliases, &r->caller, &r->handoff);
-	t.content.ignore_dots = r->options.ignore_dots;
 	r->input_taken = true;
 	if (intake_read(STDIN_FILENO, &t.content, err) == 0 &&
 	    transfer_end(&t, err) == 0)

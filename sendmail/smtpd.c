@@ -127,7 +127,6 @@ on_mail(void *arg, const struct smtp_command *command, struct error *err)
 	set_options(s);
 	transfer_init(&s->transfer, &s->options, setup->aliases, &s->caller,
 	    setup->handoff);
-	s->transfer.content.ignore_dots = true;
 	if (command->ret != NULL)
 		s->transfer.message.envelope.ret = xstrdup(command->ret);
 	if (command->envid != NULL)

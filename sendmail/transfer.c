@@ -40,6 +40,7 @@ transfer_init(struct transfer *t, const struct options *options,
 	content_init(&t->content, on_body, t);
 	t->content.begin = on_header;
 	t->content.lines = CONTENT_KEEP;
+	t->content.ignore_dots = options->ignore_dots;
 }
 
 void
