@@ -87,16 +87,29 @@ note_nothing(void *arg, bool mistake, const char *sentence)
 	(void)sentence;
 }
 
+/* Those of an expansion that mail is sent by. */
+static struct aliases_rules
+usual_rules(struct alias_file *f)
+{
+	return (struct aliases_rules){
+		.is_local = is_local,
+		.include = include,
+		.note = note,
+		.left = &f->left,
+		.arg = f,
+	};
+}
+
 /* Where it could not be read it is empty; that is noted once. */
 static void
 parse(struct alias_file *f, void (*note_line)(void *, bool, const char *))
 {
-	const struct aliases_rules rules = { is_local, include, note_line,
-		&f->left, f };
+	struct aliases_rules rules = usual_rules(f);
 	char sentence[ERROR_TEXT_SIZE + 64];
 
 	if (f->aliases != NULL)
 		return;
+	rules.note = note_line;
 	f->aliases = aliases_new();
 	f->mistakes = aliases_parse(
 	    f->aliases, f->config->aliases, f->text.data, f->text.len, &rules);
@@ -162,8 +175,7 @@ int
 alias_file_expand(struct alias_file *f, const char *name,
     struct mailbox_list *targets, struct error *err)
 {
-	const struct aliases_rules rules = { is_local, include, note, &f->left,
-		f };
+	const struct aliases_rules rules = usual_rules(f);
 
 	parse(f, note_nothing);
 	return expand(f, name, &rules, targets, err);
@@ -183,11 +195,12 @@ shun_include(void *arg, const char *path, struct buf *out, struct error *err)
 char *
 alias_file_shown(struct alias_file *f, const char *name)
 {
-	const struct aliases_rules rules = { is_local, shun_include,
-		note_nothing, &f->left, f };
+	struct aliases_rules rules = usual_rules(f);
 	struct mailbox_list targets;
 	char *address = NULL;
 
+	rules.include = shun_include;
+	rules.note = note_nothing;
 	mailbox_list_init(&targets);
 	parse(f, note_nothing);
 	f->shunned = false;
@@ -202,8 +215,7 @@ int
 alias_file_check(
     struct alias_file *f, struct alias_file_report *report, struct error *err)
 {
-	const struct aliases_rules rules = { is_local, include, note, &f->left,
-		f };
+	const struct aliases_rules rules = usual_rules(f);
 	size_t mistakes;
 
 	if (f->trouble.exit_code != EX_OK) {

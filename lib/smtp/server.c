@@ -218,6 +218,7 @@ reply_code(const struct error *err, char *status, size_t size)
 	return temporary ? codes[i].temporary : codes[i].permanent;
 }
 
+/* With 'code', or where that is 0 the one that the error has. */
 static void
 say_error(struct smtp_server *s, int code, const struct error *err)
 {
