@@ -94,7 +94,8 @@ static int
 add_command(struct reader *r, struct msmtprc_account *a, const char *name,
     const char *argument)
 {
-	bool secret = strncmp(name, "password", strlen("password")) == 0;
+	/* "password=secret", by mistake, is one word. */
+	bool secret = strncasecmp(name, "password", strlen("password")) == 0;
 	struct msmtprc_command *c;
 
 	if (a->count == MSMTPRC_COMMANDS_MAX)
@@ -102,7 +103,8 @@ add_command(struct reader *r, struct msmtprc_account *a, const char *name,
 	if (a->commands == NULL)
 		a->commands = xcalloc(MSMTPRC_COMMANDS_MAX, sizeof(*c));
 	c = &a->commands[a->count++];
-	c->name = xstrdup(name);
+	c->name = xstrdup(
+	    secret && strcmp(name, "passwordeval") != 0 ? "password" : name);
 	c->argument = xstrdup(secret ? "" : argument);
 	return 0;
 }

@@ -100,6 +100,9 @@ a_password_is_noted_and_its_text_is_gone(void **state)
 	    0);
 	assert_string_equal(get(NULL, "password"), "");
 	assert_string_equal(get(NULL, "passwordeval"), "");
+	assert_int_equal(parse("account a\nPassword=s3cret x\n"), 0);
+	assert_string_equal(get(NULL, "password"), "");
+	assert_null(get(NULL, "Password=s3cret"));
 }
 
 static void
