@@ -18,8 +18,9 @@ is_xchar(char c)
 	return c > ' ' && c < 0x7f && c != '+' && c != '=';
 }
 
-void
-xtext_encode(struct buf *out, const char *text)
+/* Append 'text' with '+', '=' and all but printable ASCII as +XX. */
+static void
+encode(struct buf *out, const char *text)
 {
 	for (; *text != '\0'; text++)
 		if (is_xchar(*text))
@@ -28,8 +29,8 @@ xtext_encode(struct buf *out, const char *text)
 			(void)buf_addf(out, "+%02X", (unsigned char)*text);
 }
 
-bool
-xtext_valid(const char *text)
+static bool
+is_xtext(const char *text)
 {
 	while (*text != '\0') {
 		if (is_xchar(*text)) {
@@ -77,7 +78,7 @@ dsn_envid(const char *option, char **out, struct error *err)
 			return error_hint(err, ENVID_HINT);
 		}
 	buf_init(&b, XTEXT_ENVID_MAX);
-	xtext_encode(&b, option);
+	encode(&b, option);
 	if (b.len == 0 || b.full) {
 		error_set(err, EX_USAGE, "5.5.4", "the envelope id of -V is %s",
 		    b.len == 0 ? "empty" : "too long");
@@ -92,14 +93,14 @@ bool
 dsn_is_envid(const char *value)
 {
 	return *value != '\0' && strlen(value) <= XTEXT_ENVID_MAX &&
-	       xtext_valid(value);
+	       is_xtext(value);
 }
 
 bool
 dsn_is_orcpt(const char *value)
 {
 	return strlen(value) <= XTEXT_ORCPT_MAX && strchr(value, ';') != NULL &&
-	       xtext_valid(value);
+	       is_xtext(value);
 }
 
 char *
@@ -109,7 +110,7 @@ dsn_orcpt(const char *address)
 
 	buf_init(&b, XTEXT_ORCPT_MAX);
 	(void)buf_adds(&b, "rfc822;");
-	xtext_encode(&b, address);
+	encode(&b, address);
 	if (b.full || utf8_has_8bit(address, strlen(address))) {
 		buf_release(&b);
 		return NULL;

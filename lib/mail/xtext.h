@@ -1,5 +1,6 @@
-/* xtext, the encoding of DSN parameters (RFC 3461 section 4), and checks of
- * what -N, -R and -V of the command line may say.
+/* xtext, the encoding of DSN parameters (RFC 3461 section 4: '+', '=' and all
+ * but printable ASCII as +XX), and checks of what -N, -R and -V of the command
+ * line may say.
  */
 #ifndef XTEXT_H
 #define XTEXT_H
@@ -12,11 +13,6 @@ struct error;
 
 #define XTEXT_ENVID_MAX		100u	/* octets of ENVID, section 4.4 */
 #define XTEXT_ORCPT_MAX		500u	/* octets of ORCPT, section 4.2 */
-
-/* Append 'text' with '+', '=' and all but printable ASCII as +XX. */
-void	xtext_encode(struct buf *out, const char *text);
-/* Is it xtext already? */
-bool	xtext_valid(const char *text);
 
 /* Append what a valid xtext stands for. */
 void	xtext_decode(struct buf *out, const char *xtext);

@@ -75,7 +75,7 @@ def test_library_modules_neither_print_nor_exit():
 TESTED_BY = {
     "xalloc": "buf", "wait": "stream", "dial": "stream",
     "capabilities": "reply", "header_format": "header", "utf8": "content",
-    "xtext": "envelope", "address_parse": "address", "oauth_error": "oauth",
+    "address_parse": "address", "oauth_error": "oauth",
     "identity_error": "identity",
     "session_login": "session", "session_probe": "session",
     "session_transaction": "session",

@@ -355,63 +355,6 @@ many_recipients_with_one_verdict_fit_into_a_record(void **state)
 	envelope_release(&back);
 }
 
-static void
-xtext_is_as_rfc_3461_says(void **state)
-{
-	struct buf b;
-
-	(void)state;
-	buf_init(&b, 200);
-	xtext_encode(&b, "a+b=c d\xff~!");
-	assert_string_equal(b.data, "a+2Bb+3Dc+20d+FF~!");
-	assert_true(xtext_valid(b.data));
-	buf_release(&b);
-	assert_true(xtext_valid(""));
-	assert_false(xtext_valid("a b"));
-	assert_false(xtext_valid("a=b"));
-	assert_false(xtext_valid("+2b"));
-	assert_false(xtext_valid("+2"));
-	assert_false(xtext_valid("+"));
-	assert_false(xtext_valid("\xc3\xb6"));
-}
-
-static void
-notification_options_are_checked(void **state)
-{
-	char *out = NULL, text[200];
-	struct error err;
-
-	(void)state;
-	assert_int_equal(dsn_notify("failure, delay", &out, &err), 0);
-	assert_string_equal(out, "FAILURE,DELAY");
-	free(out);
-	assert_int_equal(dsn_notify("Never", &out, &err), 0);
-	assert_string_equal(out, "NEVER");
-	free(out);
-	assert_int_equal(dsn_notify("", &out, &err), -1);
-	assert_int_equal(err.exit_code, EX_USAGE);
-	assert_int_equal(dsn_notify("delay,", &out, &err), -1);
-	assert_int_equal(dsn_notify("delay,delay", &out, &err), -1);
-	assert_int_equal(dsn_notify("never,delay", &out, &err), -1);
-	assert_int_equal(dsn_notify("delay failure", &out, &err), -1);
-	assert_int_equal(dsn_ret("FULL", &out, &err), 0);
-	assert_string_equal(out, "FULL");
-	free(out);
-	assert_int_equal(dsn_ret("", &out, &err), -1);
-	assert_int_equal(dsn_envid("x y", &out, &err), 0);
-	assert_string_equal(out, "x+20y");
-	free(out);
-	assert_int_equal(dsn_envid("", &out, &err), -1);
-	assert_int_equal(dsn_envid("x\ny", &out, &err), -1);
-	memset(text, 'x', sizeof(text));
-	text[101] = '\0';
-	assert_int_equal(dsn_envid(text, &out, &err), -1);
-	text[100] = '\0';
-	assert_int_equal(dsn_envid(text, &out, &err), 0);
-	free(out);
-	assert_null(dsn_orcpt("j\xc3\xb6@b.org"));
-}
-
 int
 main(void)
 {
@@ -427,8 +370,6 @@ main(void)
 		    the_most_that_can_be_handed_on_comes_back_with_any_verdict),
 		cmocka_unit_test(
 		    many_recipients_with_one_verdict_fit_into_a_record),
-		cmocka_unit_test(xtext_is_as_rfc_3461_says),
-		cmocka_unit_test(notification_options_are_checked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
