@@ -1,5 +1,6 @@
 """Fixtures: the stand-in, and the built programs with a configuration of
 their own that points at it."""
+import signal
 import time
 
 import pytest
@@ -12,6 +13,9 @@ def run_office(folder):
     with Microsoft365(folder) as office:
         yield office
     assert not office.internal_errors, office.internal_errors
+
+# What a shell runs in the background ignores SIGINT, as would its children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
