@@ -102,8 +102,12 @@ mailq_is_meant(const struct mailq *m, const struct entry *e)
 int
 mailq_no_message(const char *id, struct error *err)
 {
-	error_set(err, EX_UNAVAILABLE, "5.3.0",
-	    "there is no message %s in the queue", id);
+	if (id != NULL)
+		error_set(err, EX_UNAVAILABLE, "5.3.0",
+		    "there is no message %s in the queue", id);
+	else
+		error_set(err, EX_UNAVAILABLE, "5.3.0",
+		    "there are no such messages in the queue");
 	return error_hint(
 	    err, "'mailq' lists what waits, 'mailq --failed' what failed");
 }

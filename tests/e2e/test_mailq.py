@@ -338,6 +338,10 @@ def test_no_such_message_is_told(outpost):
     result = outpost.run("mailq", "-d", "0123456789BCDFGH")
     assert result.code == UNAVAILABLE and "0123456789BCDFGH" in result.err
     assert "mailq --failed" in result.err
+    for what in ("ALL", "other@contoso.com"):
+        result = outpost.run("mailq", "-r", what)
+        assert result.code == UNAVAILABLE
+        assert "there are no such messages in the queue" in result.err
 
 
 def test_a_listing_of_what_is_not_there_does_not_call_the_queue_empty(
