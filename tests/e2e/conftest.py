@@ -14,6 +14,7 @@ def run_office(folder):
         yield office
     assert not office.internal_errors, office.internal_errors
 
+
 # What a shell runs in the background ignores SIGINT, as would its children.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
