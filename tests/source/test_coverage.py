@@ -97,3 +97,12 @@ def test_the_page_tells_of_each_mode_setting_and_name():
     assert all(name in text for name, act in settings if act != "ignore")
     for name, in table("names", r"\{ \"(\w+)\",.* \}"):
         assert f".Nm {name}\n" in text, name
+
+
+def test_what_memcheck_runs_is_there():
+    text = (ROOT / "tests/memcheck").read_text()
+    files = dict(re.findall(r"^(\w+)=tests/e2e/(\w+)\.py::test_$", text, re.M))
+    names = re.findall(r'"\$\{(\w+)\}(\w+)"', text)
+    assert len(names) > 25
+    for file, name in names:
+        assert f"test_{name}" in functions_of(files[file]), name
