@@ -344,7 +344,8 @@ way(const struct expansion *x)
 static int
 add_target(struct expansion *x, struct mailbox *mailbox)
 {
-	if (x->targets->count - x->targets_before == ADDRESS_COUNT_MAX) {
+	if (x->depth > 0 &&
+	    x->targets->count - x->targets_before == ADDRESS_COUNT_MAX) {
 		mailbox_release(mailbox);
 		error_set(x->err, EX_CONFIG, "5.3.0",
 		    "%s:%zu: alias '%s' leads to more than %u addresses",
