@@ -166,14 +166,14 @@ install: all
 # The Debian package, in build/deb: made from a copy, so that the tree is as it
 # was.
 deb:
-	@tests/need build package
+	@tests/need build deb
 	rm -rf build/deb && mkdir -p build/deb/outpost
 	git ls-files -z | xargs -0 cp --parents -t build/deb/outpost
 	cd build/deb/outpost && dpkg-buildpackage -us -uc -b
 	rm -r build/deb/outpost
 # The package on a fresh machine, which needs root and the package archive.
 deb-test:
-	@tests/need build package package-test
+	@tests/need build deb deb-test
 	PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest \
 	    -q -p no:cacheprovider tests/package
 
