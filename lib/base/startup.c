@@ -149,21 +149,36 @@ cannot_become(uid_t uid, struct error *err)
 			 "take the set-id bits from submit, token and mailq");
 }
 
+/* -1 with errno, and perhaps with the group changed. */
 static int
-take_ids(uid_t uid, gid_t gid, struct error *err)
+change_ids(uid_t uid, gid_t gid)
 {
-	uid_t real, effective, saved;
-
 	/* Root started a set-id program: only as root can it leave groups. */
 	if ((getuid() == 0 && seteuid(0) == -1) ||
 	    (geteuid() == 0 && setgroups(0, NULL) == -1) ||
-	    setresgid(gid, gid, gid) == -1 || setresuid(uid, uid, uid) == -1)
-		return cannot_become(uid, err);
+	    setresgid(gid, gid, gid) == -1)
+		return -1;
+	return setresuid(uid, uid, uid);
+}
+
+static int
+check_ids(uid_t uid, struct error *err)
+{
+	uid_t real, effective, saved;
+
 	if (getresuid(&real, &effective, &saved) == -1 || real != uid ||
 	    effective != uid || saved != uid)
 		return error_set(err, EX_TEMPFAIL, "4.3.0",
 		    "uid %ld was not taken", (long)uid);
 	return 0;
+}
+
+static int
+take_ids(uid_t uid, gid_t gid, struct error *err)
+{
+	if (change_ids(uid, gid) == -1)
+		return cannot_become(uid, err);
+	return check_ids(uid, err);
 }
 
 static int
@@ -323,13 +338,12 @@ startup_become_nobody(struct error *err)
 {
 	if (geteuid() != 0)
 		return 0;
+	if (change_ids(NOBODY, NOBODY) == 0)
+		return check_ids(NOBODY, err);
 	/* A container's root that may not change its ids, or knows no others,
 	 * is root by name. */
-	if ((setgroups(0, NULL) == -1 && errno == EPERM) ||
-	    (setresgid(NOBODY, NOBODY, NOBODY) == -1 &&
-		(errno == EPERM || errno == EINVAL)))
-		return 0;
-	return take_ids(NOBODY, NOBODY, err);
+	return errno == EPERM || errno == EINVAL ? 0
+						 : cannot_become(NOBODY, err);
 }
 
 const char *
