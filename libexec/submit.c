@@ -36,7 +36,6 @@
 #include "base/log.h"
 #include "base/startup.h"
 #include "base/xalloc.h"
-#include "mail/address.h"
 #include "queue/incoming.h"
 #include "queue/learned.h"
 #include "queue/pattern.h"
@@ -244,8 +243,7 @@ is_denied(void *arg, const char *address)
 {
 	const struct job *job = arg;
 
-	if (address_same_mailbox(address, job->account->mailbox) ||
-	    !learned_is_denied(&job->config, job->account, job->who.caller,
+	if (!learned_is_denied(&job->config, job->account, job->who.caller,
 		address, time(NULL)))
 		return false;
 	log_line(LOG_NOTICE,

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/record.h"
 #include "base/xalloc.h"
+#include "mail/address.h"
 #include "queue/state.h"
 
 #define RECORD_TYPE "learned"
@@ -163,9 +164,13 @@ bool
 learned_is_denied(const struct config *config, const struct account *account,
     uid_t uid, const char *from, time_t now)
 {
-	char *about = denied(uid, from);
-	bool known = learned_knows(config, account, LEARNED_DENIED, about, now);
+	char *about;
+	bool known;
 
+	if (address_same_mailbox(from, account->mailbox))
+		return false;
+	about = denied(uid, from);
+	known = learned_knows(config, account, LEARNED_DENIED, about, now);
 	free(about);
 	return known;
 }
@@ -174,10 +179,13 @@ int
 learned_note_denied(const struct config *config, const struct account *account,
     uid_t uid, const char *from, time_t now, struct error *err)
 {
-	char *about = denied(uid, from);
-	int result =
-	    learned_note(config, account, LEARNED_DENIED, about, now, err);
+	char *about;
+	int result;
 
+	if (address_same_mailbox(from, account->mailbox))
+		return 0;
+	about = denied(uid, from);
+	result = learned_note(config, account, LEARNED_DENIED, about, now, err);
 	free(about);
 	return result;
 }

@@ -45,7 +45,8 @@ int	learned_note(const struct config *, const struct account *,
 	    enum lesson, const char *about, time_t now, struct error *);
 
 /* LEARNED_DENIED, of one user of this host: what others brought about must not
- * change whom this user's mail is from. */
+ * change whom this user's mail is from. Never the account's own address, in
+ * whose place there is no other. */
 bool	learned_is_denied(const struct config *, const struct account *, uid_t,
 	    const char *from, time_t now);
 int	learned_note_denied(const struct config *, const struct account *,

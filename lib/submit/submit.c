@@ -9,7 +9,6 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/xalloc.h"
-#include "mail/address.h"
 #include "mail/envelope.h"
 #include "mail/from_policy.h"
 #include "queue/learned.h"
@@ -113,7 +112,6 @@ note_denied(const struct submit *s, uid_t uid, const char *sender)
 	struct error err;
 
 	if (*sender != '\0' &&
-	    !address_same_mailbox(sender, about->account->mailbox) &&
 	    learned_note_denied(about->config, about->account, uid, sender,
 		time(NULL), &err) == -1)
 		complain(about->account, &err);
@@ -434,10 +432,8 @@ submit_check_size(
 static bool
 is_denied(const struct submission *about, uid_t uid, const char *address)
 {
-	return address != NULL &&
-	       !address_same_mailbox(address, about->account->mailbox) &&
-	       learned_is_denied(
-		   about->config, about->account, uid, address, time(NULL));
+	return address != NULL && learned_is_denied(about->config,
+				      about->account, uid, address, time(NULL));
 }
 
 int
