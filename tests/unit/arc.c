@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "tests/unit/folder.h"
 
 #define FOLDER ARC_KEY_FOLDER
 
@@ -26,11 +27,8 @@ make_folder(void **state)
 static int
 remove_folder(void **state)
 {
-	char command[128];
-
 	(void)state;
-	snprintf(command, sizeof(command), "rm -rf %s", folder);
-	return system(command);
+	return remove_all(folder);
 }
 
 static void

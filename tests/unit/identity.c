@@ -11,6 +11,7 @@
 #include "auth/identity_error.h"
 #include "auth/oauth_response.h"
 #include "base/file.h"
+#include "tests/unit/folder.h"
 
 #define VM "http://169.254.169.254/metadata/identity/oauth2/token"
 
@@ -31,11 +32,8 @@ make_folder(void **state)
 static int
 remove_folder(void **state)
 {
-	char command[128];
-
 	(void)state;
-	snprintf(command, sizeof(command), "rm -rf %s", folder);
-	return system(command);
+	return remove_all(folder);
 }
 
 static void

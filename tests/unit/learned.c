@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "base/xalloc.h"
 #include "queue/learned.h"
+#include "tests/unit/folder.h"
 
 #define NOW 1764000000
 #define HOUR 3600
@@ -39,11 +40,9 @@ make_folder(void **state)
 static int
 remove_folder(void **state)
 {
-	char *command = xasprintf("rm -rf %s", config.state_dir);
-	int result = system(command);
+	int result = remove_all(config.state_dir);
 
 	(void)state;
-	free(command);
 	free(config.state_dir);
 	return result;
 }

@@ -10,6 +10,7 @@
 #include "base/xalloc.h"
 #include "queue/queue.h"
 #include "queue/spool.h"
+#include "tests/unit/folder.h"
 
 static int
 make_queue(void **state)
@@ -23,10 +24,8 @@ make_queue(void **state)
 static int
 remove_queue(void **state)
 {
-	char *command = xasprintf("rm -rf '%s'", (char *)*state);
-	int result = system(command);
+	int result = remove_all(*state);
 
-	free(command);
 	free(*state);
 	return result;
 }

@@ -7,6 +7,7 @@
 
 #include "account/config.h"
 #include "base/xalloc.h"
+#include "tests/unit/folder.h"
 
 static struct config config;
 static struct account account;
@@ -29,11 +30,9 @@ make_state(void **state)
 static int
 remove_state(void **state)
 {
-	char *command = xasprintf("rm -rf '%s'", config.state_dir);
-	int result = system(command);
+	int result = remove_all(config.state_dir);
 
 	(void)state;
-	free(command);
 	free(config.state_dir);
 	free(account.mailbox);
 	return result;

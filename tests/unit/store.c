@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "token/token.h"
+#include "tests/unit/folder.h"
 
 static char folder[] = "/tmp/outpost-store-XXXXXX";
 static char secret_path[64];
@@ -39,11 +40,8 @@ make_folder(void **state)
 static int
 remove_folder(void **state)
 {
-	char command[128];
-
 	(void)state;
-	snprintf(command, sizeof(command), "rm -rf %s", folder);
-	return system(command);
+	return remove_all(folder);
 }
 
 static void

@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "token/token.h"
+#include "tests/unit/folder.h"
 
 #define NOW 1000000
 
@@ -39,11 +40,8 @@ make_folder(void **state)
 static int
 remove_folder(void **state)
 {
-	char command[128];
-
 	(void)state;
-	snprintf(command, sizeof(command), "rm -rf %s", folder);
-	return system(command);
+	return remove_all(folder);
 }
 
 static struct token
