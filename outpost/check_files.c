@@ -12,6 +12,7 @@
 #include "outpost/check.h"
 #include "outpost/outpost.h"
 #include "queue/room.h"
+#include "queue/state.h"
 
 /* What a file or folder must be like. */
 struct place {
@@ -208,7 +209,7 @@ look_at_folders(struct check *c, uid_t submit, uid_t token, size_t *unseen)
 	enum check_verdict missing = system ? CHECK_FAILED : CHECK_OK;
 	char *secrets = xasprintf("%s/secrets", config->state_dir);
 	char *tokens = xasprintf("%s/tokens", config->state_dir);
-	char *state = xasprintf("%s/state", config->state_dir);
+	char *state = xasprintf("%s/" STATE_FOLDER, config->state_dir);
 	const struct place places[] = {
 		{ "the configuration", config->path, system ? 0 : submit, true,
 		    0, 022, S_IFREG | 0644, CHECK_FAILED, CHECK_WARNING },

@@ -68,8 +68,8 @@ int	queue_put_off(const char *dir, const char *id, time_t next);
 int	queue_remove(const char *dir, struct entry *, struct error *);
 /* Over to the other folder; what has changed is saved with it. To failed/ it
  * goes also where that fails (-1), since what was refused must not be tried
- * again for want of room on a disk. A body in failed/ loses what is over QUEUE_FAILED_BYTES, and then does not come back:
- * EX_DATAERR. */
+ * again for want of room on a disk. A body in failed/ loses what is over
+ * QUEUE_FAILED_BYTES, and then does not come back: EX_DATAERR. */
 int	queue_move(const char *dir, struct entry *, enum entry_folder to,
 	    struct error *);
 void	queue_sweep(const char *dir, time_t now);

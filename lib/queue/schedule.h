@@ -3,10 +3,10 @@
  * The first delay is the verdict's own, else a minute; each further attempt
  * doubles it up to the verdict's cap, else an hour (or to the first delay,
  * where that is longer), and up to an eighth is added by chance, so that what
- * failed together does not come back together. A message is given up after so many seconds, and not
- * before SCHEDULE_ATTEMPTS attempts: a machine that slept for a week has
- * tried nothing. Time on hold does not count: while a person holds it, and
- * between two attempts of which the first said ERROR_HOLD.
+ * failed together does not come back together. A message is given up after so
+ * many seconds, and not before SCHEDULE_ATTEMPTS attempts: a machine that slept
+ * for a week has tried nothing. Time on hold does not count: while a person
+ * holds it, and between two attempts of which the first said ERROR_HOLD.
  */
 #ifndef SCHEDULE_H
 #define SCHEDULE_H
